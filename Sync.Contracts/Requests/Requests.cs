@@ -1,0 +1,82 @@
+namespace Sync.Contracts.Requests;
+
+// What travels on sync.requests.v1. Messages between customer and object are levels: repeating them changes nothing.
+
+/// <summary>Object to customer: take this object as yours, if your slot is free.</summary>
+public sealed record LinkObject
+{
+    public required string CustomerId { get; init; }
+    public required string System { get; init; }
+    public required string ExternalId { get; init; }
+    public required Dictionary<string, string?> Fields { get; init; }
+    public required bool Minted { get; init; }
+}
+
+/// <summary>Customer to object: you are mine.</summary>
+public sealed record ObjectLinked
+{
+    public required string CustomerId { get; init; }
+    public required string System { get; init; }
+    public required string ExternalId { get; init; }
+}
+
+/// <summary>Customer to object: you are not mine, because.</summary>
+public sealed record ObjectParked
+{
+    public required string CustomerId { get; init; }
+    public required string System { get; init; }
+    public required string ExternalId { get; init; }
+    public required string Reason { get; init; }
+}
+
+/// <summary>Customer to object: I became another customer; ask that one.</summary>
+public sealed record RelinkObject
+{
+    public required string CustomerId { get; init; }
+    public required string System { get; init; }
+    public required string ExternalId { get; init; }
+    public required string To { get; init; }
+}
+
+/// <summary>Timer: repeat every command in flight whose time has come.</summary>
+public sealed record Due
+{
+    public required string CustomerId { get; init; }
+}
+
+/// <summary>An operator's request. Each becomes a row of the timeline with who asked.</summary>
+public abstract record OperatorRequest
+{
+    public required string CustomerId { get; init; }
+    public required string RequestedBy { get; init; }
+    public required DateTimeOffset RequestedAt { get; init; }
+}
+
+/// <summary>Ask again for what was refused, in one system or in all.</summary>
+public sealed record Retry : OperatorRequest
+{
+    public string? System { get; init; }
+}
+
+/// <summary>Resolve a held conflict: <see cref="Side"/> is <c>golden</c> or a system.</summary>
+public sealed record TakeSide : OperatorRequest
+{
+    public required string Field { get; init; }
+    public required string Side { get; init; }
+}
+
+/// <summary>Resolve a held deletion: spread it, or restore the object.</summary>
+public sealed record Release : OperatorRequest
+{
+    public required string System { get; init; }
+    public required bool Spread { get; init; }
+}
+
+/// <summary>Hide what is parked until its reason changes; a parked deletion counts as kept.</summary>
+public sealed record Ignore : OperatorRequest;
+
+/// <summary>Read again what the vendors hold, and report it.</summary>
+public sealed record Resync : OperatorRequest
+{
+    public string? System { get; init; }
+}

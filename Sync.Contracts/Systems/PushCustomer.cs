@@ -1,0 +1,42 @@
+using System.Text.Json.Serialization;
+using Sync.Contracts.Json;
+
+namespace Sync.Contracts.Systems;
+
+/// <summary>
+/// One command to one vendor for one customer: golden values to write, and what the vendor is believed to hold. At most
+/// one is in flight for a customer and system; its repeat is the same bytes under the same id.
+/// </summary>
+public sealed record PushCustomer
+{
+    public required Guid CommandId { get; init; }
+    public required string System { get; init; }
+    public required string CustomerId { get; init; }
+    public required int Generation { get; init; }
+    public required Operation Operation { get; init; }
+    public string? ExternalId { get; init; }
+    public required long Revision { get; init; }
+    public Dictionary<string, string?> Write { get; init; } = [];
+    public Dictionary<string, string?> Expect { get; init; } = [];
+}
+
+[JsonConverter(typeof(WireEnumConverter<Operation>))]
+public enum Operation
+{
+    Unknown,
+    Create,
+    Update,
+    Delete,
+
+    /// <summary>Delete this very object, whichever the customer's own is now.</summary>
+    DeleteObject,
+}
+
+[JsonConverter(typeof(WireEnumConverter<Outcome>))]
+public enum Outcome
+{
+    Unknown,
+    Done,
+    Gone,
+    Refused,
+}
