@@ -50,6 +50,7 @@ public static class MessagingServices
         services.AddSingleton<KafkaCluster>();
         services.AddOptions<TopicChecks>();
         services.AddHostedService<StartChecks>();
+        services.AddConsuming<TDbContext>();
         return services;
     }
 
