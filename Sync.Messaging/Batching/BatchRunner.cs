@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using MassTransit.Transports;
 using Sync.Messaging.DeadLetters;
+using Sync.Messaging.Hosting;
 using Sync.Messaging.Kafka;
 using Sync.Messaging.Offsets;
 using Sync.Messaging.Wire;
@@ -30,6 +31,7 @@ sealed class BatchRunner(
     MessageDecoder decoder,
     DeadLetterBrake brake,
     Func<ConsumedRecord, MessageSlot, Task> dispatch,
+    CrashPoints crash,
     TimeProvider time
 )
 {
@@ -53,7 +55,7 @@ sealed class BatchRunner(
     {
         // The batch is a root of its own: its messages belong to the traces that they came with.
         Activity.Current = null;
-        using var activity = KernelTelemetry.StartBatch(records);
+        using var activity = BatchTrace.Start(records);
         Activity.Current = null;
 
         await using var transaction = new BatchTransaction(store, cluster, advances);
@@ -69,6 +71,7 @@ sealed class BatchRunner(
             if (verdict is not null)
                 batch.Refuse(verdict);
             await Handled(batch, chains, dispatches).ConfigureAwait(false);
+            await crash.Pass("after-stage").ConfigureAwait(false);
             await opening.ConfigureAwait(false);
             if (batch.Failure is { } failed)
                 throw failed;
@@ -76,8 +79,10 @@ sealed class BatchRunner(
             batch.Seal();
             brake.Check(batch.DeadLetters, records.Count);
             await transaction.Write(batch, batch.Token).ConfigureAwait(false);
+            await crash.Pass("before-commit").ConfigureAwait(false);
             committing = true;
             await transaction.Commit().ConfigureAwait(false);
+            await crash.Pass("after-commit").ConfigureAwait(false);
         }
         catch (Exception e)
         {
@@ -119,12 +124,13 @@ sealed class BatchRunner(
         return chains;
     }
 
-    static async Task Open(BatchTransaction transaction, Batch batch)
+    async Task Open(BatchTransaction transaction, Batch batch)
     {
         try
         {
             await transaction.Open(batch.Token).ConfigureAwait(false);
             batch.Opened();
+            await crash.Pass("after-advance").ConfigureAwait(false);
         }
         catch (Exception e)
         {
@@ -159,6 +165,7 @@ sealed class BatchRunner(
                     continue;
                 }
 
+                await crash.Pass("in-behaviour").ConfigureAwait(false);
                 var slot = new MessageSlot(batch, record, decoded.TypeName!, decoded.Message!);
                 var dispatched = dispatch(record, slot);
                 lock (dispatches)

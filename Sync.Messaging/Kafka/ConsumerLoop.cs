@@ -34,6 +34,7 @@ sealed class ConsumerLoop : IAssignmentListener, IDisposable
     readonly IRecordSourceFactory _sources;
     readonly PartitionTable _table;
     readonly BatchRunner _runner;
+    readonly CrashPoints _crash;
     readonly ConsumerBoard _board;
     readonly IBackPressure? _backPressure;
     readonly IReadOnlyList<IRestoreHook> _restoreHooks;
@@ -60,6 +61,7 @@ sealed class ConsumerLoop : IAssignmentListener, IDisposable
         IRecordSourceFactory sources,
         OffsetStore offsets,
         BatchRunner runner,
+        CrashPoints crash,
         ConsumerBoard board,
         IBackPressure? backPressure,
         IReadOnlyList<IRestoreHook> restoreHooks,
@@ -73,6 +75,7 @@ sealed class ConsumerLoop : IAssignmentListener, IDisposable
         _sources = sources;
         _table = new(offsets, group, partitionCount, logger);
         _runner = runner;
+        _crash = crash;
         _board = board;
         _backPressure = backPressure;
         _restoreHooks = restoreHooks;
@@ -143,8 +146,10 @@ sealed class ConsumerLoop : IAssignmentListener, IDisposable
             {
                 Housekeep();
                 var records = Collect();
-                if (records.Count > 0)
-                    Process(records);
+                if (records.Count == 0)
+                    continue;
+                Crash("after-collect");
+                Process(records);
             }
         }
         finally
@@ -159,6 +164,8 @@ sealed class ConsumerLoop : IAssignmentListener, IDisposable
 
         _stop.Token.WaitHandle.WaitOne(Backoff(_failures++));
     }
+
+    void Crash(string point) => _crash.Pass(point).AsTask().GetAwaiter().GetResult();
 
     // ---- collecting ----
 
@@ -271,7 +278,7 @@ sealed class ConsumerLoop : IAssignmentListener, IDisposable
             }
 
             var cause = Cause(result);
-            KernelMetrics.BatchFailures.Add(
+            ConsumingMetrics.BatchFailures.Add(
                 1,
                 new KeyValuePair<string, object?>("error.type", result.Class.ToString())
             );
@@ -281,7 +288,7 @@ sealed class ConsumerLoop : IAssignmentListener, IDisposable
             switch (result.Class)
             {
                 case FailureClass.Fenced:
-                    KernelMetrics.Fenced.Add(1);
+                    ConsumingMetrics.Fenced.Add(1);
                     _logger.Fenced(_group, pending.Count);
                     RejoinAfterFence(advances);
                     return;
@@ -357,9 +364,9 @@ sealed class ConsumerLoop : IAssignmentListener, IDisposable
                 _table.Find(record.Partition) is not { Phase: PartitionPhase.Claimed } state
                 || state.Epoch != record.Epoch
             )
-                KernelMetrics.Dropped.Add(1, new KeyValuePair<string, object?>("reason", "epoch"));
+                ConsumingMetrics.Dropped.Add(1, new KeyValuePair<string, object?>("reason", "epoch"));
             else if (record.Offset < state.Next)
-                KernelMetrics.Dropped.Add(1, new KeyValuePair<string, object?>("reason", "below-offset"));
+                ConsumingMetrics.Dropped.Add(1, new KeyValuePair<string, object?>("reason", "below-offset"));
             else
                 owned.Add(record);
         }
@@ -392,9 +399,11 @@ sealed class ConsumerLoop : IAssignmentListener, IDisposable
             _source.Store(new(advance.Partition, advance.To));
         }
 
+        Crash("after-store-offset");
+
         foreach (var letter in result.DeadLetters)
         {
-            KernelMetrics.DeadLetters.Add(1, new KeyValuePair<string, object?>("reason", letter.Code));
+            ConsumingMetrics.DeadLetters.Add(1, new KeyValuePair<string, object?>("reason", letter.Code));
             _logger.DeadLettered(
                 letter.Code,
                 letter.Record.Topic,
@@ -683,6 +692,7 @@ sealed class ConsumerLoop : IAssignmentListener, IDisposable
         try
         {
             _logger.Assigned(_group, partitions.Count);
+            Crash("in-assigned");
             _paused.ExceptWith(partitions);
             if (partitions.Count == 0)
             {
@@ -717,6 +727,7 @@ sealed class ConsumerLoop : IAssignmentListener, IDisposable
     public void Revoked(IReadOnlyList<TopicPartition> partitions)
     {
         _logger.Revoked(_group, partitions.Count);
+        Crash("in-revoked");
         Forget(partitions);
     }
 
@@ -726,7 +737,7 @@ sealed class ConsumerLoop : IAssignmentListener, IDisposable
         Forget(partitions);
     }
 
-    public void Statistics(string json) => KernelMetrics.Lag(_group, json);
+    public void Statistics(string json) => ConsumingMetrics.Lag(_group, json);
 
     public void Failed(Error error)
     {

@@ -88,6 +88,7 @@ public sealed class TopicEndpointConfigurator : ReceiveEndpointConfiguration, IR
         var identity = _services.GetRequiredService<ProcessIdentity>();
         var database = _services.GetRequiredService<NpgsqlDataSource>();
         var time = _services.GetRequiredService<TimeProvider>();
+        var crash = _services.GetRequiredService<CrashPoints>();
         var loggers = _services.GetRequiredService<ILoggerFactory>();
         var store = new BatchStore(
             database,
@@ -108,6 +109,7 @@ public sealed class TopicEndpointConfigurator : ReceiveEndpointConfiguration, IR
                 SaveChangesInBatch.Enter();
                 await dispatcher.Dispatch(received, slot).ConfigureAwait(false);
             },
+            crash,
             time
         );
         return new ConsumerLoop(
@@ -121,6 +123,7 @@ public sealed class TopicEndpointConfigurator : ReceiveEndpointConfiguration, IR
                 _services.GetRequiredService<IOptions<ReplicaOptions>>().Value.Replica
             ),
             runner,
+            crash,
             _services.GetRequiredService<ConsumerBoard>(),
             _services.GetService<IBackPressure>(),
             [.. _services.GetServices<IRestoreHook>()],

@@ -1,24 +1,19 @@
 using System.Diagnostics;
-using System.Diagnostics.Metrics;
+using Sync.Messaging.Hosting;
 using Sync.Messaging.Kafka;
 using Sync.Messaging.Wire;
 
-namespace Sync.Messaging;
+namespace Sync.Messaging.Batching;
 
-/// <summary>Spans and instruments of the consuming half. Attributes name topics, groups and classes, never keys.</summary>
-static class KernelTelemetry
+/// <summary>The span of a batch: a root of its own, linked to the traces of its messages.</summary>
+static class BatchTrace
 {
-    /// <summary>The name under which both are listened to.</summary>
-    public const string Name = "Sync.Messaging";
-
     /// <summary>More links than this say nothing that the count does not.</summary>
     const int MaxLinks = 100;
 
-    static readonly ActivitySource Activities = new(Name);
-
-    public static Activity? StartBatch(IReadOnlyList<ConsumedRecord> records)
+    public static Activity? Start(IReadOnlyList<ConsumedRecord> records)
     {
-        if (!Activities.HasListeners())
+        if (!KernelTelemetry.Source.HasListeners())
             return null;
 
         var links = new List<ActivityLink>();
@@ -33,7 +28,7 @@ static class KernelTelemetry
                 links.Add(new(context));
         }
 
-        var activity = Activities.StartActivity(
+        var activity = KernelTelemetry.Source.StartActivity(
             "kernel.batch",
             ActivityKind.Internal,
             parentContext: default,

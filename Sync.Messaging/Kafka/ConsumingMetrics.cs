@@ -1,11 +1,13 @@
 using System.Diagnostics.Metrics;
 
-namespace Sync.Messaging;
+using Sync.Messaging.Hosting;
+
+namespace Sync.Messaging.Kafka;
 
 /// <summary>Instruments of the consuming half. Attributes name topics, groups and classes, never keys.</summary>
-static class KernelMetrics
+static class ConsumingMetrics
 {
-    static readonly Meter Meter = new(KernelTelemetry.Name);
+    static readonly Meter Meter = new(KernelTelemetry.MeterName);
 
     public static readonly Counter<long> BatchFailures = Meter.CreateCounter<long>("sync.kernel.batch.failures");
     public static readonly Counter<long> Fenced = Meter.CreateCounter<long>("sync.kernel.fenced");
