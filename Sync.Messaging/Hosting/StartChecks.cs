@@ -21,6 +21,7 @@ sealed class StartChecks(
     IOptions<KafkaOptions> kafka,
     IOptions<ReplicaOptions> replica,
     IOptions<TopicChecks> topics,
+    HealthBoard board,
     TimeProvider time,
     ILogger<StartChecks> logger
 ) : IHostedService
@@ -35,6 +36,7 @@ sealed class StartChecks(
         await CheckTables(cancellationToken);
         var clusterId = await cluster.Id(cancellationToken);
         await CheckTopics(cancellationToken);
+        board.Started = true;
         logger.Started(
             identity.Name,
             Assembly.GetEntryAssembly()?.GetName().Version?.ToString(3) ?? "0",
