@@ -24,7 +24,11 @@ static partial class Log
     )]
     public static partial void MappingsDiffer(this ILogger log, string system, string theirHash, string ourHash);
 
-    [LoggerMessage(1010, LogLevel.Debug, "Customer {CustomerId}: {MessageType} of {System} is late or doubled, dropped")]
+    [LoggerMessage(
+        1010,
+        LogLevel.Debug,
+        "Customer {CustomerId}: {MessageType} of {System} is late or doubled, dropped"
+    )]
     public static partial void Dropped(this ILogger log, string customerId, string system, string messageType);
 
     [LoggerMessage(

@@ -141,7 +141,10 @@ sealed class OrchestratorHarness : IAsyncDisposable
 
         public Task<Exception?> Await(Guid id) =>
             _waiting
-                .GetOrAdd(id, _ => new TaskCompletionSource<Exception?>(TaskCreationOptions.RunContinuationsAsynchronously))
+                .GetOrAdd(
+                    id,
+                    _ => new TaskCompletionSource<Exception?>(TaskCreationOptions.RunContinuationsAsynchronously)
+                )
                 .Task;
 
         public Task PostReceive(ReceiveContext context)
@@ -166,7 +169,12 @@ sealed class OrchestratorHarness : IAsyncDisposable
             return Task.CompletedTask;
         }
 
-        public Task ConsumeFault<T>(ConsumeContext<T> context, TimeSpan duration, string consumerType, Exception exception)
+        public Task ConsumeFault<T>(
+            ConsumeContext<T> context,
+            TimeSpan duration,
+            string consumerType,
+            Exception exception
+        )
             where T : class => Task.CompletedTask;
 
         public Task PreReceive(ReceiveContext context) => Task.CompletedTask;

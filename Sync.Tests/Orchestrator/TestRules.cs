@@ -14,7 +14,8 @@ static class TestRules
     public const string Billing = "billing";
     public const string Crm = "crm";
 
-    static readonly byte[] Systems = """
+    static readonly byte[] Systems =
+        """
         [
           { "name": "product", "fields": {
               "name": { "to": "name" }, "email": { "to": "email" }, "phone": { "to": "phone" },
@@ -28,7 +29,8 @@ static class TestRules
         ]
         """u8.ToArray();
 
-    static readonly byte[] Fields = """
+    static readonly byte[] Fields =
+        """
         [
           { "path": "name", "owner": "product", "onConflict": "owner" },
           { "path": "email", "owner": "any", "onConflict": "latest" },

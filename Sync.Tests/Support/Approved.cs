@@ -41,7 +41,9 @@ static class Approved
     {
         var before = approved.ToHashSet();
         var after = received.ToHashSet();
-        return approved.Where(line => !after.Contains(line)).Select(line => "- " + line)
+        return approved
+            .Where(line => !after.Contains(line))
+            .Select(line => "- " + line)
             .Concat(received.Where(line => !before.Contains(line)).Select(line => "+ " + line))
             .DefaultIfEmpty("(the same lines in another order)");
     }

@@ -20,9 +20,7 @@ static class Linking
 
         if (system.Ext is not null || system.Sent is not null || system.Gone)
         {
-            decision.Messages.Add(
-                Parked(sync, ask.System, ask.ExternalId, $"duplicate of customer {sync.CustomerId}")
-            );
+            decision.Messages.Add(Parked(sync, ask.System, ask.ExternalId, $"duplicate of customer {sync.CustomerId}"));
             decision.Notes.Add(new Note(Codes.Parked, ask.System) { ExternalId = ask.ExternalId });
             return decision;
         }

@@ -131,14 +131,7 @@ static class Observing
     }
 
     /// <summary>Who wins where golden has moved since the system last agreed with it.</summary>
-    static bool Resolve(
-        CustomerSync sync,
-        string name,
-        string path,
-        string? value,
-        Rules rules,
-        Decision decision
-    )
+    static bool Resolve(CustomerSync sync, string name, string path, string? value, Rules rules, Decision decision)
     {
         var policy = rules.Config.Policy(path);
         switch (policy.OnConflict)
@@ -164,9 +157,7 @@ static class Observing
         var policy = rules.Config.Policy(path);
         if (policy.Write == WriteRule.Only && policy.Owner != name)
             return false;
-        return !rules.OneWay
-            || name == SystemNames.Product
-            || !sync.System(SystemNames.Product).Base.ContainsKey(path);
+        return !rules.OneWay || name == SystemNames.Product || !sync.System(SystemNames.Product).Base.ContainsKey(path);
     }
 
     static void Choose(CustomerSync sync, string path, string? value, Rules rules, Decision decision)

@@ -108,11 +108,7 @@ static class Pumping
         if (!system.Linked)
             return (
                 Operation.Create,
-                [
-                    .. map.Fields.Keys.Where(path =>
-                        sync.Golden.At(path) is not null && !IsRefused(sync, system, path)
-                    ),
-                ]
+                [.. map.Fields.Keys.Where(path => sync.Golden.At(path) is not null && !IsRefused(sync, system, path))]
             );
 
         List<string> paths = [.. Difference(sync, name, map, system)];

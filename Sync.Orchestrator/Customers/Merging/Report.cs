@@ -76,7 +76,10 @@ sealed record Report
                 fields[path] = null;
         }
 
-        return Product(snapshot.Revision, snapshot.Applied) with { Fields = fields };
+        return Product(snapshot.Revision, snapshot.Applied) with
+        {
+            Fields = fields,
+        };
     }
 
     public static Report Of(CustomerDeleted deleted) => Product(deleted.Revision, deleted.Applied) with { Gone = true };
