@@ -34,6 +34,13 @@ public sealed class EmbeddedKafka : IDisposable
             throw new InvalidOperationException($"topic {topic} cannot be created: librdkafka error {error}");
     }
 
+    /// <summary>The address that clients are told to use from now on, instead of the port that was bound.</summary>
+    public void Advertise(string host, int port)
+    {
+        if (LibRdKafka.BrokerSetHostPort(_cluster, Broker, host, port) is var error and not 0)
+            throw new InvalidOperationException($"{host}:{port} cannot be advertised: librdkafka error {error}");
+    }
+
     /// <summary>The broker stops answering; its port is kept.</summary>
     public void Down() => _ = LibRdKafka.BrokerSetDown(_cluster, Broker);
 

@@ -1,0 +1,206 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Confluent.Kafka;
+using Sync.Sandbox.Faults;
+using Sync.Sandbox.Hosting;
+using Sync.Sandbox.Product;
+using Sync.Sandbox.Salesforce;
+using Sync.Sandbox.Stripe;
+
+namespace Sync.Sandbox.Admin;
+
+/// <summary>
+/// What is behind the scenes: <c>/sandbox/…</c> on the product's port. Faults, counts, what the vendors hold, and edits as
+/// a person would make them. Described in the README beside this project.
+/// </summary>
+sealed class AdminApi(SandboxHost sandbox, ILogger log)
+{
+    public const int MaxBodyBytes = 4 * 1024 * 1024;
+
+    static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web)
+    {
+        UnmappedMemberHandling = System.Text.Json.Serialization.JsonUnmappedMemberHandling.Disallow,
+        AllowDuplicateProperties = false,
+        DefaultIgnoreCondition = System.Text.Json.Serialization.JsonIgnoreCondition.WhenWritingNull,
+    };
+
+    static readonly JsonDocumentOptions Strict = new() { AllowDuplicateProperties = false, MaxDepth = 32 };
+
+    public async Task<Answer> Handle(HttpContext http, string[] path)
+    {
+        try
+        {
+            return (http.Request.Method, path) switch
+            {
+                ("GET", ["state"]) => Ok(State()),
+                ("GET", ["ready"]) => sandbox.NotReady is { } reason
+                    ? ProductApi.Error(503, reason)
+                    : Ok(new JsonObject { ["ready"] = true }),
+                ("GET", ["faults"]) => Ok(JsonSerializer.SerializeToNode(sandbox.Faults.List(), Json)!),
+                ("POST", ["faults"]) => await AddFault(http),
+                ("DELETE", ["faults"]) => await ClearFaults(http.Request.Query["vendor"].FirstOrDefault()),
+                ("GET", ["calls"]) => Ok(
+                    new JsonObject(
+                        sandbox.Vendors.Keys.Select(vendor =>
+                            KeyValuePair.Create(vendor, JsonSerializer.SerializeToNode(sandbox.Calls.Of(vendor), Json))
+                        )
+                    )
+                ),
+                ("POST", ["calls", "reset"]) => Done(sandbox.Calls.Reset),
+                ("GET", ["stripe", "customers"]) => Ok(sandbox.Stripe.All()),
+                ("POST", ["stripe", "customers"]) => Ok(sandbox.Stripe.Create((await ReadForm(http)).Root), 201),
+                ("PATCH", ["stripe", "customers", var id]) => Ok(
+                    sandbox.Stripe.Update(id, (await ReadForm(http)).Root)
+                ),
+                ("DELETE", ["stripe", "customers", var id]) => Ok(sandbox.Stripe.Delete(id)),
+                ("POST", ["stripe", "customers", var id, "subscriptions"]) => Ok(
+                    sandbox.Stripe.Subscribe(id, http.Request.Query["status"].FirstOrDefault() ?? "active"),
+                    201
+                ),
+                ("DELETE", ["stripe", "subscriptions", var id]) => Ok(sandbox.Stripe.Unsubscribe(id)),
+                ("GET", ["salesforce", "accounts"]) => Ok(sandbox.Salesforce.All()),
+                ("POST", ["salesforce", "accounts"]) => await CreateAccount(http),
+                ("PATCH", ["salesforce", "accounts", var id]) => await ChangeAccount(http, id),
+                ("DELETE", ["salesforce", "accounts", var id]) => Done(() =>
+                    sandbox.Salesforce.Delete(id, SalesforceOrg.HumanUser)
+                ),
+                ("POST", ["salesforce", "accounts", var id, "undelete"]) => Done(() =>
+                    sandbox.Salesforce.Undelete(id, SalesforceOrg.HumanUser)
+                ),
+                ("POST", ["salesforce", "tokens", "revoke"]) => Done(sandbox.SalesforceTokens.RevokeAll),
+                ("POST", ["kafka", "records"]) => await Produce(http),
+                ("POST", ["kafka", "down"]) => Done(() => sandbox.Kafka!.Down()),
+                ("POST", ["kafka", "up"]) => Done(() => sandbox.Kafka!.Up()),
+                _ => ProductApi.Error(404, "there is no such page; see Sync.Sandbox/README.md"),
+            };
+        }
+        catch (StripeProblem problem)
+        {
+            return problem.ToAnswer();
+        }
+        catch (SalesforceProblem problem)
+        {
+            return problem.ToAnswer();
+        }
+        catch (Exception wrong) when (wrong is JsonException or FormatException or InvalidOperationException)
+        {
+            return ProductApi.Error(400, wrong.Message);
+        }
+        catch (OperationCanceledException) when (http.RequestAborted.IsCancellationRequested)
+        {
+            throw;
+        }
+#pragma warning disable CA1031 // A bug of ours is answered 500; it is in the log.
+        catch (Exception bug)
+#pragma warning restore CA1031
+        {
+            log.Failed(bug, "sandbox", http.Request.Method, path.FirstOrDefault() ?? "");
+            return ProductApi.Error(500, "the sandbox failed; its log says how");
+        }
+    }
+
+    JsonObject State() =>
+        new()
+        {
+            ["ready"] = sandbox.NotReady is null,
+            ["reason"] = sandbox.NotReady,
+            ["product"] = new JsonObject
+            {
+                ["address"] = sandbox.ProductAddress.ToString(),
+                ["customers"] = sandbox.Product.Count,
+                ["eventsWaiting"] = sandbox.Product.Outbox.Pending,
+            },
+            ["stripe"] = new JsonObject
+            {
+                ["address"] = sandbox.StripeAddress.ToString(),
+                ["up"] = sandbox.Vendors[StripeApi.Vendor].IsUp,
+            },
+            ["salesforce"] = new JsonObject
+            {
+                ["address"] = sandbox.SalesforceAddress.ToString(),
+                ["up"] = sandbox.Vendors[SalesforceApi.Vendor].IsUp,
+            },
+            ["kafka"] = new JsonObject
+            {
+                ["bootstrap"] = sandbox.Kafka?.BootstrapServers,
+                ["up"] = sandbox.Kafka?.IsUp,
+                ["partitions"] = sandbox.Kafka?.Partitions,
+                ["topics"] = new JsonArray([.. (sandbox.Kafka?.Topics ?? []).Select(topic => (JsonNode)topic)]),
+                ["truncated"] = new JsonArray([
+                    .. (sandbox.Kafka?.Truncated ?? new Dictionary<TopicPartition, long>()).Select(t =>
+                        (JsonNode)
+                            new JsonObject
+                            {
+                                ["topic"] = t.Key.Topic,
+                                ["partition"] = t.Key.Partition.Value,
+                                ["firstOffset"] = t.Value,
+                            }
+                    ),
+                ]),
+            },
+        };
+
+    async Task<Answer> AddFault(HttpContext http)
+    {
+        var order =
+            JsonSerializer.Deserialize<FaultOrder>(await ReadBody(http), Json)
+            ?? throw new FormatException("a fault must be an object");
+        var id = await sandbox.AddFault(order);
+        return Ok(new JsonObject { ["id"] = id }, 201);
+    }
+
+    async Task<Answer> ClearFaults(string? vendor)
+    {
+        if (vendor is not null && !sandbox.Vendors.ContainsKey(vendor))
+            throw new FormatException($"vendor: must be one of {string.Join(", ", sandbox.Vendors.Keys)}");
+        await sandbox.ClearFaults(vendor);
+        return Answer.Empty(204);
+    }
+
+    async Task<Answer> CreateAccount(HttpContext http)
+    {
+        using var body = JsonDocument.Parse(await ReadBody(http), Strict);
+        var id = sandbox.Salesforce.Create(body.RootElement, SalesforceOrg.HumanUser);
+        return Ok(new JsonObject { ["id"] = id }, 201);
+    }
+
+    async Task<Answer> ChangeAccount(HttpContext http, string id)
+    {
+        using var body = JsonDocument.Parse(await ReadBody(http), Strict);
+        sandbox.Salesforce.Update(id, body.RootElement, SalesforceOrg.HumanUser);
+        return Answer.Empty(204);
+    }
+
+    async Task<Answer> Produce(HttpContext http)
+    {
+        using var body = JsonDocument.Parse(await ReadBody(http), Strict);
+        var placed = await sandbox.Produce(KafkaRecord.Read(body.RootElement), http.RequestAborted);
+        return Ok(
+            new JsonObject
+            {
+                ["topic"] = placed.Topic,
+                ["partition"] = placed.Partition.Value,
+                ["offset"] = placed.Offset.Value,
+            },
+            201
+        );
+    }
+
+    static async Task<StripeForm> ReadForm(HttpContext http)
+    {
+        using var body = JsonDocument.Parse(await ReadBody(http), Strict);
+        return StripeForm.FromJson(body.RootElement);
+    }
+
+    static async Task<byte[]> ReadBody(HttpContext http) =>
+        await Body.Read(http, MaxBodyBytes)
+        ?? throw new FormatException($"the body must have at most {MaxBodyBytes} bytes");
+
+    static Answer Ok(JsonNode body, int status = 200) => Answer.Json(status, body);
+
+    static Answer Done(Action act)
+    {
+        act();
+        return Answer.Empty(204);
+    }
+}

@@ -1,0 +1,247 @@
+using Confluent.Kafka;
+using Microsoft.Extensions.Logging.Abstractions;
+using Sync.Contracts;
+using Sync.Sandbox.Admin;
+using Sync.Sandbox.Faults;
+using Sync.Sandbox.Hosting;
+using Sync.Sandbox.Kafka;
+using Sync.Sandbox.Product;
+using Sync.Sandbox.Salesforce;
+using Sync.Sandbox.Stripe;
+
+namespace Sync.Sandbox;
+
+/// <summary>
+/// The strangers, in this process: a product, Stripe, Salesforce and Kafka, all on 127.0.0.1. They share no line of code
+/// with what is synced but the contract, and they forget everything when they stop.
+/// </summary>
+sealed class SandboxHost : IAsyncDisposable
+{
+    readonly LoopbackServer _product;
+    readonly LoopbackServer _stripe;
+    readonly LoopbackServer _salesforce;
+    readonly SalesforceApi _salesforceApi;
+    readonly ILogger _log;
+    readonly Lazy<IProducer<byte[], byte[]>> _raw;
+    readonly IReadOnlyDictionary<string, IReadOnlyList<string>> _operations = new Dictionary<
+        string,
+        IReadOnlyList<string>
+    >(StringComparer.Ordinal)
+    {
+        [StripeApi.Vendor] = StripeApi.Operations,
+        [SalesforceApi.Vendor] = SalesforceApi.Operations,
+    };
+
+    EventDelivery? _events;
+    CommandConsumer? _commands;
+
+    SandboxHost(SandboxOptions options, ILoggerFactory loggers, TimeProvider clock)
+    {
+        Options = options;
+        _log = loggers.CreateLogger("Sync.Sandbox");
+        Faults = new FaultBook(options.Seed, _log);
+        Product = new ProductCatalog(
+            options.ProductAttributes.Split(
+                ',',
+                StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries
+            ),
+            options.Seed,
+            clock
+        );
+        Stripe = new StripeAccount(options.Seed, clock);
+        Salesforce = new SalesforceOrg(clock);
+        SalesforceTokens = new SalesforceTokens(
+            TimeSpan.FromMinutes(options.SalesforceSessionMinutes),
+            options.Seed,
+            clock
+        );
+        SalesforceUsage = new SalesforceUsage(options.SalesforceDailyRequests, clock);
+
+        var stripe = new StripeApi(
+            Stripe,
+            new StripeKeys(clock),
+            new StripeRates(options.StripeCallsPerSecond, options.StripeCallsPerEndpointSecond, clock),
+            options.StripeApiKey,
+            Faults,
+            Calls,
+            _log
+        );
+        _salesforceApi = new SalesforceApi(
+            Salesforce,
+            SalesforceTokens,
+            SalesforceUsage,
+            options.SalesforceClientId,
+            options.SalesforceClientSecret,
+            clock,
+            Faults,
+            Calls,
+            _log
+        );
+        _stripe = new LoopbackServer("Stripe", stripe.Handle, loggers, new LoopbackLimits(StripeApi.MaxBodyBytes));
+        _salesforce = new LoopbackServer(
+            "Salesforce",
+            _salesforceApi.Handle,
+            loggers,
+            new LoopbackLimits(SalesforceApi.MaxBodyBytes)
+        );
+        Vendors = new Dictionary<string, LoopbackServer>(StringComparer.Ordinal)
+        {
+            [StripeApi.Vendor] = _stripe,
+            [SalesforceApi.Vendor] = _salesforce,
+        };
+
+        var product = new ProductApi(Product, _log);
+        var admin = new AdminApi(this, _log);
+        _product = new LoopbackServer(
+            "product",
+            async http =>
+            {
+                var answer = RawPath.Segments(http) switch
+                {
+                    null => ProductApi.Error(400, "the path is not UTF-8"),
+                    ["sandbox", .. var path] => await admin.Handle(http, path),
+                    var segments => await product.Handle(http, segments),
+                };
+                await answer.Write(http);
+            },
+            loggers,
+            new LoopbackLimits(AdminApi.MaxBodyBytes)
+        );
+        _raw = new(() => EventDelivery.CreateProducer(BootstrapServers));
+    }
+
+    public SandboxOptions Options { get; }
+    public FaultBook Faults { get; }
+    public CallBook Calls { get; } = new();
+    public ProductCatalog Product { get; }
+    public StripeAccount Stripe { get; }
+    public SalesforceOrg Salesforce { get; }
+    public SalesforceTokens SalesforceTokens { get; }
+    public SalesforceUsage SalesforceUsage { get; }
+
+    /// <summary>Null when it was not asked for.</summary>
+    public SandboxKafka? Kafka { get; private set; }
+    public IReadOnlyDictionary<string, LoopbackServer> Vendors { get; }
+
+    public Uri ProductAddress => _product.Address;
+    public Uri StripeAddress => _stripe.Address;
+    public Uri SalesforceAddress => _salesforce.Address;
+
+    public string BootstrapServers =>
+        Kafka?.BootstrapServers ?? throw new InvalidOperationException("this sandbox was started without Kafka");
+
+    /// <summary>Why nothing that happens here is to be trusted; null while it is.</summary>
+    public string? NotReady =>
+        Kafka?.Truncated is { Count: > 0 } lost
+            ? $"Kafka has dropped records of {lost.Count} partitions: the embedded cluster keeps 5 MiB or 100,000 batches each"
+            : null;
+
+    /// <summary>Starts everything; ports that are 0 are picked.</summary>
+    /// <param name="clock">What the strangers call now; the machine's time unless a test says otherwise.</param>
+    public static async Task<SandboxHost> Start(
+        SandboxOptions options,
+        ILoggerFactory? loggers = null,
+        TimeProvider? clock = null,
+        CancellationToken cancellationToken = default
+    )
+    {
+        if (options.Problems() is { Count: > 0 } problems)
+            throw new InvalidOperationException(string.Join(Environment.NewLine, problems));
+        var sandbox = new SandboxHost(options, loggers ?? NullLoggerFactory.Instance, clock ?? TimeProvider.System);
+        try
+        {
+            await sandbox.Begin(cancellationToken);
+            return sandbox;
+        }
+        catch
+        {
+            await sandbox.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <exception cref="FormatException">What is wrong with the order.</exception>
+    public async Task<int> AddFault(FaultOrder order)
+    {
+        if (order.Problem(_operations) is { } problem)
+            throw new FormatException(problem);
+        var id = Faults.Add(order);
+        if (order.Kind == FaultKind.Down)
+            await Vendors[order.Vendor].Down();
+        return id;
+    }
+
+    /// <summary>Takes faults back, and brings up what is down.</summary>
+    public async Task ClearFaults(string? vendor = null)
+    {
+        Faults.Clear(vendor);
+        foreach (var (name, server) in Vendors)
+        {
+            if (vendor is null || vendor == name)
+                await server.Up();
+        }
+    }
+
+    /// <summary>Puts a record onto Kafka as it is.</summary>
+    public async Task<TopicPartitionOffset> Produce(KafkaRecord record, CancellationToken cancellationToken = default)
+    {
+        if (Kafka is null || !Kafka.Topics.Contains(record.Topic))
+            throw new FormatException($"topic: must be one of {string.Join(", ", Kafka?.Topics ?? [])}");
+        if (record.Partition is { } wanted && (wanted < 0 || wanted >= Kafka.Partitions))
+            throw new FormatException($"partition: must be 0 to {Kafka.Partitions - 1}");
+        var placed = await _raw.Value.ProduceAsync(
+            new TopicPartition(record.Topic, record.Partition ?? Partition.Any),
+            record.Message!,
+            cancellationToken
+        );
+        return placed.TopicPartitionOffset;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_commands is not null)
+            await _commands.DisposeAsync();
+        if (_events is not null)
+            await _events.DisposeAsync();
+        await _product.DisposeAsync();
+        await _stripe.DisposeAsync();
+        await _salesforce.DisposeAsync();
+        if (_raw.IsValueCreated)
+            _raw.Value.Dispose();
+        if (Kafka is not null)
+            await Kafka.DisposeAsync();
+    }
+
+    async Task Begin(CancellationToken cancellationToken)
+    {
+        if (Options.Kafka)
+        {
+            Kafka = new SandboxKafka(Options.KafkaPort, TopicNames(), Options.Partitions, _log);
+            _events = new EventDelivery(Product.Outbox, BootstrapServers, _log);
+            _commands = new CommandConsumer(Product, BootstrapServers, Options.Partitions, _log);
+        }
+
+        await _stripe.Start(Options.StripePort, cancellationToken);
+        await _salesforce.Start(Options.SalesforcePort, cancellationToken);
+        _salesforceApi.Instance = SalesforceAddress;
+        await _product.Start(Options.ProductPort, cancellationToken);
+        _log.Ready(
+            ProductAddress.ToString(),
+            StripeAddress.ToString(),
+            SalesforceAddress.ToString(),
+            Kafka?.BootstrapServers
+        );
+    }
+
+    string[] TopicNames() =>
+        [
+            Topics.Customers,
+            Topics.CustomerCommands,
+            Topics.Requests,
+            Topics.DeadLetters,
+            .. Options
+                .Systems.Split(',')
+                .Distinct(StringComparer.Ordinal)
+                .SelectMany(system => new[] { Topics.Commands(system), Topics.Reports(system) }),
+        ];
+}
