@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Sync.Messaging.DeadLetters;
+using Sync.Messaging.Hosting;
 using Sync.Messaging.Kafka;
 using Sync.Messaging.Sagas;
 using Sync.Messaging.Scheduling;
@@ -28,6 +29,8 @@ sealed class Batch : IAsyncDisposable
     readonly List<ParkedLoad> _parkedLoads = [];
     readonly List<ParkedRead> _parkedReads = [];
     readonly BatchTransaction _transaction;
+    readonly CrashPoints _crash;
+    readonly ConsumingMetrics _metrics;
     readonly IReadOnlySet<Type> _rowTypes;
     readonly TimeSpan _budget;
     readonly ITimer _barrier;
@@ -43,10 +46,14 @@ sealed class Batch : IAsyncDisposable
         IReadOnlySet<Type> rowTypes,
         TimeSpan budget,
         bool solo,
+        CrashPoints crash,
+        ConsumingMetrics metrics,
         TimeProvider time
     )
     {
         _transaction = transaction;
+        _crash = crash;
+        _metrics = metrics;
         _rowTypes = rowTypes;
         _budget = budget;
         _solo = solo;
@@ -428,10 +435,13 @@ sealed class Batch : IAsyncDisposable
         try
         {
             await _transaction.Opened.WaitAsync(Token).ConfigureAwait(false);
+            var began = _metrics.Now;
             var rows =
                 loads.Length == 0
                     ? []
                     : await _transaction.Load(loads.Select(l => l.Entry), Token).ConfigureAwait(false);
+            _metrics.Phase(_transaction.Group, "load", began);
+            await _crash.Pass("after-load").ConfigureAwait(false);
             foreach (var group in reads.GroupBy(r => r.Source))
             {
                 var asked = group.ToList();
