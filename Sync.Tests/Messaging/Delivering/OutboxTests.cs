@@ -131,6 +131,17 @@ public sealed class OutboxTests
                 $"select h->>'value' from {S}.dead_letter, jsonb_array_elements(headers) h where h->>'name' = 'ce_specversion'"
             )
         );
+        using var notices = new KafkaReader(
+            stage.Kafka.BootstrapServers,
+            PingProcess.Partitions,
+            PingStage.DeadLetters
+        );
+        var notice = Assert.Single(await notices.Read(1));
+        Assert.Equal(("k", "too-large"), (notice.Key, notice.Header("dead_letter_reason_code")));
+        Assert.Equal(
+            await stage.Database.Scalar<Guid>($"select id from {S}.dead_letter"),
+            Guid.Parse(notice.Header("dead_letter_id")!)
+        );
         Assert.Contains(process.Logs.Of(4132), l => l.Text.Contains("MsgSizeTooLarge", StringComparison.Ordinal));
     }
 
