@@ -48,7 +48,7 @@ sealed class SandboxHost : IAsyncDisposable
             options.Seed,
             clock
         );
-        Stripe = new StripeAccount(options.Seed, clock);
+        Stripe = new StripeAccount(options.Seed, TimeSpan.FromSeconds(options.StripeSearchLagSeconds), clock);
         Salesforce = new SalesforceOrg(clock);
         SalesforceTokens = new SalesforceTokens(
             TimeSpan.FromMinutes(options.SalesforceSessionMinutes),
