@@ -61,7 +61,9 @@ public static class Normaliser
     {
         if (golden == held)
             return true;
-        return Key(field.Path, Stored(field, golden)) == Key(field.Path, Stored(field, held));
+        // Twice, since a chain of forms need not be stable: cut after digits, say, may read as another number.
+        var stored = Key(field.Path, Stored(field, golden));
+        return stored == Key(field.Path, held) || stored == Key(field.Path, Stored(field, held));
     }
 
     /// <summary>Whether two values are equal for the field, whichever system holds them.</summary>

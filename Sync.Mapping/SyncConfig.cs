@@ -156,16 +156,19 @@ public sealed class SyncConfigException(IReadOnlyList<string> faults)
     public IReadOnlyList<string> Faults => faults;
 }
 
+// Optional members below have setters: source-generated JSON sets every init-only member, an absent one to nothing, and
+// their defaults would be lost.
+
 /// <summary>One system: which fields it has, under which names, and what it does to what is written.</summary>
 public sealed class SystemMap
 {
     public required string Name { get; init; }
     public required Dictionary<string, FieldMap> Fields { get; init; }
 
-    public DeletionRule OnDelete { get; init; } = DeletionRule.Delete;
+    public DeletionRule OnDelete { get; set; } = DeletionRule.Delete;
 
     /// <summary>Whether an update reads the object first.</summary>
-    public Guard Guard { get; init; } = Guard.Read;
+    public Guard Guard { get; set; } = Guard.Read;
 
     public bool Maps(string path) => Fields.ContainsKey(path);
 }
@@ -183,7 +186,7 @@ public sealed class FieldMap
     public int? Max { get; init; }
 
     /// <summary>What the vendor does to a value when it stores it, in this order.</summary>
-    public List<Form> Form { get; init; } = [];
+    public List<Form> Form { get; set; } = [];
 }
 
 /// <summary>Who may change a field, and who wins.</summary>
@@ -193,11 +196,11 @@ public sealed record FieldPolicy
 
     /// <summary>A system, or <c>any</c>.</summary>
     public required string Owner { get; init; }
-    public ConflictRule OnConflict { get; init; } = ConflictRule.Owner;
-    public WriteRule Write { get; init; } = WriteRule.Any;
+    public ConflictRule OnConflict { get; set; } = ConflictRule.Owner;
+    public WriteRule Write { get; set; } = WriteRule.Any;
 
     /// <summary>Whether a value may identify a person.</summary>
-    public bool Pii { get; init; } = true;
+    public bool Pii { get; set; } = true;
 
     public static FieldPolicy Default(string path) => new() { Path = path, Owner = SystemNames.Product };
 }

@@ -51,7 +51,11 @@ public sealed record VendorTraits(
     TimeSpan? CreateKeyLifetime,
     TimeSpan SuspectWindow,
     bool AnswersWithRecord
-);
+)
+{
+    /// <summary>Ids that one list of a read may have.</summary>
+    public int MaxReadBatch { get; init; } = MaxBatch;
+}
 
 /// <summary>A record as the vendor holds it.</summary>
 public sealed record VendorObject
@@ -119,7 +123,11 @@ public abstract record VendorResult
 
     /// <summary>Done; <paramref name="Object"/> is the record where the answer carries it.</summary>
     /// <param name="Replayed">The vendor repeated the answer of an earlier execution.</param>
-    public sealed record Ok(VendorObject? Object, bool Replayed = false) : VendorResult;
+    public sealed record Ok(VendorObject? Object, bool Replayed = false) : VendorResult
+    {
+        /// <summary>The record's id, where a create answers with no more than that.</summary>
+        public string? ExternalId { get; init; } = Object?.ExternalId;
+    }
 
     /// <summary>There is no such record, or it is deleted.</summary>
     public sealed record Gone : VendorResult;
@@ -136,7 +144,14 @@ public abstract record VendorResult
     public sealed record Refused(IReadOnlyDictionary<string, string> Fields, string Code, string Reason) : VendorResult;
 
     /// <param name="Definite">False when the request may have taken effect, or still may.</param>
-    public sealed record Failed(FailureClass Class, string Code, string Reason, bool Definite) : VendorResult;
+    public sealed record Failed(FailureClass Class, string Code, string Reason, bool Definite) : VendorResult
+    {
+        /// <summary>
+        /// The idempotency key of this request answers nothing but this failure from now on: look what is there, and
+        /// write what is missing under a new key.
+        /// </summary>
+        public bool KeySpent { get; init; }
+    }
 }
 
 /// <summary>What to do about a failure that says nothing about the customer.</summary>

@@ -6,8 +6,18 @@ public abstract record CustomerCommand
     public required Guid CommandId { get; init; }
     public required string CustomerId { get; init; }
     public required long Revision { get; init; }
-    public Dictionary<string, string?> Write { get; init; } = [];
-    public Dictionary<string, string?> Expect { get; init; } = [];
+
+    // Source-generated JSON sets an absent init-only member to null: empty is meant.
+    public Dictionary<string, string?> Write
+    {
+        get;
+        init => field = value ?? [];
+    } = [];
+    public Dictionary<string, string?> Expect
+    {
+        get;
+        init => field = value ?? [];
+    } = [];
 }
 
 public sealed record CreateCustomer : CustomerCommand;

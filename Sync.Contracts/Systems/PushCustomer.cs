@@ -16,8 +16,18 @@ public sealed record PushCustomer
     public required Operation Operation { get; init; }
     public string? ExternalId { get; init; }
     public required long Revision { get; init; }
-    public Dictionary<string, string?> Write { get; init; } = [];
-    public Dictionary<string, string?> Expect { get; init; } = [];
+
+    // Source-generated JSON sets an absent init-only member to null: empty is meant.
+    public Dictionary<string, string?> Write
+    {
+        get;
+        init => field = value ?? [];
+    } = [];
+    public Dictionary<string, string?> Expect
+    {
+        get;
+        init => field = value ?? [];
+    } = [];
 }
 
 [JsonConverter(typeof(WireEnumConverter<Operation>))]
@@ -30,6 +40,9 @@ public enum Operation
 
     /// <summary>Delete this very object, whichever the customer's own is now.</summary>
     DeleteObject,
+
+    /// <summary>Read the object and report it, also when it equals what was last reported. Nothing is written.</summary>
+    Read,
 }
 
 [JsonConverter(typeof(WireEnumConverter<Outcome>))]

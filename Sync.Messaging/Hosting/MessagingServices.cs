@@ -5,6 +5,8 @@ using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Npgsql;
 using Sync.Messaging.Kafka;
+using Sync.Messaging.Outbox;
+using Sync.Messaging.Scheduling;
 using Sync.Messaging.Wire;
 
 namespace Sync.Messaging.Hosting;
@@ -49,7 +51,26 @@ public static class MessagingServices
         services.AddSingleton<KafkaClients>();
         services.AddSingleton<KafkaCluster>();
         services.AddOptions<TopicChecks>();
+        services.TryAddSingleton<HealthBoard>();
+        services.TryAddSingleton<CrashPoints>();
+
+        services.AddSingleton<OutboxSql>();
+        services.AddSingleton<OutboxSignal>();
+        services.AddSingleton<OutboxWriter>();
+        services.AddSingleton<IOutbox>(p => p.GetRequiredService<OutboxWriter>());
+        services.AddSingleton<OutgoingDeadLetters>();
+        services.AddSingleton<DeliveryMetrics>();
+        services.AddSingleton<DeliveryParts>();
+        services.AddSingleton<DatabaseWatch>();
+        services.AddSingleton<IBackPressure>(p => p.GetRequiredService<DatabaseWatch>());
+
+        // They start in this order and stop in reverse: timers before the deliverer, the deliverer before the watches.
         services.AddHostedService<StartChecks>();
+        services.AddHostedService(p => p.GetRequiredService<DatabaseWatch>());
+        services.AddHostedService<KafkaWatch>();
+        services.AddHostedService<OutboxDeliverer>();
+        services.AddHostedService<ScheduleMover>();
+        services.AddConsuming<TDbContext>();
         return services;
     }
 

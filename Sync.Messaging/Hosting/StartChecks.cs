@@ -21,6 +21,7 @@ sealed class StartChecks(
     IOptions<KafkaOptions> kafka,
     IOptions<ReplicaOptions> replica,
     IOptions<TopicChecks> topics,
+    HealthBoard board,
     TimeProvider time,
     ILogger<StartChecks> logger
 ) : IHostedService
@@ -35,6 +36,7 @@ sealed class StartChecks(
         await CheckTables(cancellationToken);
         var clusterId = await cluster.Id(cancellationToken);
         await CheckTopics(cancellationToken);
+        board.Started = true;
         logger.Started(
             identity.Name,
             Assembly.GetEntryAssembly()?.GetName().Version?.ToString(3) ?? "0",
@@ -107,14 +109,14 @@ sealed class StartChecks(
             }
             else if (count != expected && topics.Value.Ours.Contains(topic))
             {
-                logger.PartitionsDiffer(topic, count, expected);
+                logger.PartitionsDiffer(LogLevel.Error, topic, count, expected);
                 faults.Add(
                     $"topic {topic} has {count} partitions, KAFKA__PARTITIONS says {expected}: keys would move; drain, stop all, change topics and setting together"
                 );
             }
             else if (count != expected)
             {
-                logger.ForeignPartitionsDiffer(topic, count, expected);
+                logger.PartitionsDiffer(LogLevel.Warning, topic, count, expected);
             }
         }
 

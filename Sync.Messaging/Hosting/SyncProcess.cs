@@ -31,6 +31,12 @@ public static class SyncProcess
         builder.Services.AddSettings<ManagementOptions>(ManagementOptions.Section);
         builder.Services.AddSettings<ReplicaOptions>(ReplicaOptions.Section);
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(30));
+        builder.AddTelemetry(identity);
+        builder.Services.AddSingleton<HealthBoard>();
+        builder.Services.AddSingleton<HealthReport>();
+        // First, so that it starts before everything else and stops after it.
+        builder.Services.AddSingleton<ManagementServer>();
+        builder.Services.AddHostedService(p => p.GetRequiredService<ManagementServer>());
         return builder;
     }
 

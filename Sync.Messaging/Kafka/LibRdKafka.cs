@@ -5,11 +5,13 @@ using Confluent.Kafka;
 
 namespace Sync.Messaging.Kafka;
 
-/// <summary>The two calls of librdkafka that Confluent.Kafka ships but does not wrap.</summary>
+/// <summary>The calls of librdkafka that Confluent.Kafka ships but does not wrap.</summary>
 static partial class LibRdKafka
 {
     const string Name = "librdkafka";
     const int ConfOk = 0;
+    const int PurgeQueue = 1;
+    const int PurgeInFlight = 2;
 
     static LibRdKafka()
     {
@@ -27,37 +29,22 @@ static partial class LibRdKafka
     }
 
     /// <summary>The id of the cluster that a client talks to; null when it does not tell within the time.</summary>
-    public static string? ClusterId(Handle client, TimeSpan timeout)
-    {
-        // Confluent.Kafka keeps the native handle to itself. Without it DescribeCluster is asked instead.
-        if (
-            typeof(Handle)
-                .GetProperty("LibrdkafkaHandle", BindingFlags.Instance | BindingFlags.NonPublic)
-                ?.GetValue(client)
-            is not SafeHandle native
-        )
-        {
-            return null;
-        }
+    public static string? ClusterId(Handle client, TimeSpan timeout) =>
+        With(
+            client,
+            native =>
+            {
+                var text = ClusterIdOf(native, (int)timeout.TotalMilliseconds);
+                if (text == 0)
+                    return null;
+                var id = Marshal.PtrToStringUTF8(text);
+                MemFree(native, text);
+                return id;
+            }
+        );
 
-        var added = false;
-        try
-        {
-            native.DangerousAddRef(ref added);
-            var handle = native.DangerousGetHandle();
-            var text = ClusterIdOf(handle, (int)timeout.TotalMilliseconds);
-            if (text == 0)
-                return null;
-            var id = Marshal.PtrToStringUTF8(text);
-            MemFree(handle, text);
-            return id;
-        }
-        finally
-        {
-            if (added)
-                native.DangerousRelease();
-        }
-    }
+    /// <summary>A producer drops what it has not sent, and stops waiting for what is under way; each message reports so.</summary>
+    public static void Purge(Handle producer) => With(producer, native => PurgeOf(native, PurgeQueue | PurgeInFlight));
 
     /// <summary>What librdkafka has against a setting; null when it takes it.</summary>
     public static string? Problem(string name, string value)
@@ -75,6 +62,32 @@ static partial class LibRdKafka
         finally
         {
             ConfDestroy(conf);
+        }
+    }
+
+    /// <summary>Confluent.Kafka keeps the native handle to itself; default where a release of it no longer has this property.</summary>
+    static T? With<T>(Handle client, Func<nint, T> call)
+    {
+        if (
+            typeof(Handle)
+                .GetProperty("LibrdkafkaHandle", BindingFlags.Instance | BindingFlags.NonPublic)
+                ?.GetValue(client)
+            is not SafeHandle native
+        )
+        {
+            return default;
+        }
+
+        var added = false;
+        try
+        {
+            native.DangerousAddRef(ref added);
+            return call(native.DangerousGetHandle());
+        }
+        finally
+        {
+            if (added)
+                native.DangerousRelease();
         }
     }
 
@@ -96,6 +109,9 @@ static partial class LibRdKafka
 
     [LibraryImport(Name, EntryPoint = "rd_kafka_clusterid")]
     private static partial nint ClusterIdOf(nint client, int timeoutMs);
+
+    [LibraryImport(Name, EntryPoint = "rd_kafka_purge")]
+    private static partial int PurgeOf(nint client, int flags);
 
     [LibraryImport(Name, EntryPoint = "rd_kafka_mem_free")]
     private static partial void MemFree(nint client, nint pointer);

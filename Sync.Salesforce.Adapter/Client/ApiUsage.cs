@@ -1,0 +1,44 @@
+using System.Globalization;
+
+namespace Sync.Salesforce.Adapter.Client;
+
+/// <summary>
+/// The org's daily budget of API calls, as every answer tells it (<c>Sforce-Limit-Info: api-usage=18/5000</c>), at no call
+/// of its own. Other apps use the same budget.
+/// </summary>
+sealed class ApiUsage
+{
+    public const string Header = "Sforce-Limit-Info";
+
+    const string Key = "api-usage=";
+
+    long _used = -1;
+    long _limit = -1;
+
+    /// <summary>Calls of the last 24 hours; null before the first answer.</summary>
+    public long? Used => Volatile.Read(ref _used) is >= 0 and var used ? used : null;
+
+    public long? Limit => Volatile.Read(ref _limit) is >= 0 and var limit ? limit : null;
+
+    /// <summary>Other entries, <c>per-app-api-usage</c> for one, have their own keys.</summary>
+    public void Record(string header)
+    {
+        foreach (var range in header.AsSpan().SplitAny(';', ','))
+        {
+            var entry = header.AsSpan(range).Trim();
+            if (!entry.StartsWith(Key, StringComparison.OrdinalIgnoreCase))
+                continue;
+            entry = entry[Key.Length..];
+            var slash = entry.IndexOf('/');
+            if (
+                slash > 0
+                && long.TryParse(entry[..slash], NumberStyles.None, CultureInfo.InvariantCulture, out var used)
+                && long.TryParse(entry[(slash + 1)..], NumberStyles.None, CultureInfo.InvariantCulture, out var limit)
+            )
+            {
+                Volatile.Write(ref _limit, limit);
+                Volatile.Write(ref _used, used);
+            }
+        }
+    }
+}
