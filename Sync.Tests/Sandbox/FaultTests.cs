@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Sync.Tests.Support;
 
 namespace Sync.Tests.Sandbox;
 
@@ -180,10 +181,7 @@ public sealed class FaultTests : IAsyncLifetime
         var body = TestSandbox.Json(new { Name = "Ada" });
         var call = _sandbox.Salesforce.PostAsync(new Uri("sobjects/Account", UriKind.Relative), body, giveUp.Token);
 
-        await TestSandbox.Eventually(
-            () => Task.FromResult(_sandbox.Host.Salesforce.All().Count == 1),
-            "the effect happens"
-        );
+        await Eventually.Is(() => Task.FromResult(_sandbox.Host.Salesforce.All().Count == 1), "the effect happens");
         Assert.False(call.IsCompleted);
         await giveUp.CancelAsync();
 
@@ -209,7 +207,7 @@ public sealed class FaultTests : IAsyncLifetime
             TestSandbox.Form("name=Late"),
             giveUp.Token
         );
-        await TestSandbox.Eventually(
+        await Eventually.Is(
             () => Task.FromResult(_sandbox.Host.Calls.Of("stripe").Operations.ContainsKey("customers.update")),
             "the call arrives"
         );
@@ -219,7 +217,7 @@ public sealed class FaultTests : IAsyncLifetime
         await giveUp.CancelAsync();
 
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => call);
-        await TestSandbox.Eventually(
+        await Eventually.Is(
             () => Task.FromResult((string?)_sandbox.Host.Stripe.Get(id)["name"] == "Late"),
             "the late write lands"
         );

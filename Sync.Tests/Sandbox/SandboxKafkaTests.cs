@@ -4,6 +4,7 @@ using Confluent.Kafka;
 using Sync.Contracts;
 using Sync.Sandbox;
 using Sync.Sandbox.Product;
+using Sync.Tests.Support;
 
 namespace Sync.Tests.Sandbox;
 
@@ -113,7 +114,7 @@ public sealed class SandboxKafkaTests
             );
         }
 
-        await TestSandbox.Eventually(
+        await Eventually.Is(
             async () => (await TestSandbox.Send(sandbox.Product, HttpMethod.Get, "/sandbox/ready")).Status == 503,
             "the loss is noticed"
         );

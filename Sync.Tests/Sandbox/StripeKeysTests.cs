@@ -1,4 +1,5 @@
 using Sync.Sandbox.Faults;
+using Sync.Tests.Support;
 
 namespace Sync.Tests.Sandbox;
 
@@ -118,21 +119,15 @@ public sealed class StripeKeysTests : IAsyncLifetime
             Headers = { { "Idempotency-Key", "k" } },
         };
         var running = _sandbox.Stripe.SendAsync(first, giveUp.Token);
-        Reply reply = null!;
-        // An unused key would create; the first request has it as soon as it has arrived.
-        await TestSandbox.Eventually(
-            () => Task.FromResult(_sandbox.Host.Calls.Of("stripe").Total == 1),
-            "the first request arrives"
-        );
-        await TestSandbox.Eventually(
-            async () => (reply = await _sandbox.Post($"/v1/customers", "name=Ada", "k")).Status == 409,
-            "the key is in use"
-        );
+        await Eventually.Is(() => _sandbox.Host.StripeKeys.InUse == 1, "the first request has the key");
 
+        var reply = await _sandbox.Post("/v1/customers", "name=Ada", "k");
+
+        Assert.Equal(409, reply.Status);
         Assert.Equal("idempotency_key_in_use", (string?)reply.Error["code"]);
         await giveUp.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => running);
-        await TestSandbox.Eventually(
+        await Eventually.Is(
             async () => (await _sandbox.Post("/v1/customers", "name=Ada", "k")).Status == 200,
             "the late effect is kept under the key"
         );

@@ -157,18 +157,6 @@ sealed class TestSandbox : IAsyncDisposable
         return records;
     }
 
-    /// <summary>Asks again until the answer is yes.</summary>
-    public static async Task Eventually(Func<Task<bool>> condition, string what)
-    {
-        var begun = Stopwatch.GetTimestamp();
-        while (!await condition())
-        {
-            if (Stopwatch.GetElapsedTime(begun) > Within)
-                throw new TimeoutException($"not within {Within.TotalSeconds} s: {what}");
-            await Task.Yield();
-        }
-    }
-
     public async ValueTask DisposeAsync()
     {
         Product.Dispose();
