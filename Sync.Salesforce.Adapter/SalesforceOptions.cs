@@ -21,8 +21,8 @@ sealed class SalesforceOptions
     /// <summary>Calls on the way at once.</summary>
     public int MaxConcurrent { get; set; } = 8;
 
-    /// <summary>For one call, with its answer. Waiting for a turn and the call together stay below the lease of a lane.</summary>
-    public int TimeoutSeconds { get; set; } = 30;
+    /// <summary>For one call, with its answer. The frame waits ADAPTER__CALLTIMEOUTSECONDS for turn and call together.</summary>
+    public int TimeoutSeconds { get; set; } = 15;
 
     /// <summary>Whether records that Salesforce's duplicate rules only warn about are saved all the same.</summary>
     public bool AllowDuplicates { get; set; }
@@ -53,8 +53,8 @@ sealed partial class SalesforceOptionsValidator(SyncConfig config) : IValidateOp
             faults.Add("SALESFORCE__APIVERSION must look like v66.0");
         if (options.MaxConcurrent is < 1 or > 25)
             faults.Add($"SALESFORCE__MAXCONCURRENT is {options.MaxConcurrent}; it must be 1 to 25");
-        if (options.TimeoutSeconds is < 1 or > 30)
-            faults.Add($"SALESFORCE__TIMEOUTSECONDS is {options.TimeoutSeconds}; it must be 1 to 30");
+        if (options.TimeoutSeconds is < 1 or > 40)
+            faults.Add($"SALESFORCE__TIMEOUTSECONDS is {options.TimeoutSeconds}; it must be 1 to 40");
 
         faults.AddRange(SalesforceMapping.Faults(config));
         return faults.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(faults);

@@ -29,8 +29,8 @@ sealed class StripeOptions
     /// <summary>Calls on the way at once.</summary>
     public int MaxConcurrent { get; set; } = 16;
 
-    /// <summary>For one call, with its answer. Waiting for a turn and the call together stay below the lease of a lane.</summary>
-    public int TimeoutSeconds { get; set; } = 25;
+    /// <summary>For one call, with its answer. The frame waits ADAPTER__CALLTIMEOUTSECONDS for turn and call together.</summary>
+    public int TimeoutSeconds { get; set; } = 15;
 
     public int TotalPerSecond =>
         CallsPerSecond
@@ -61,7 +61,7 @@ sealed class StripeOptionsValidator(SyncConfig config) : IValidateOptions<Stripe
         Range(faults, "STRIPE__READSPERSECOND", options.ReadsPerSecond, 1, 1_000);
         Range(faults, "STRIPE__CALLSPERSECOND", options.CallsPerSecond ?? 1, 1, 5_000);
         Range(faults, "STRIPE__MAXCONCURRENT", options.MaxConcurrent, 1, 256);
-        Range(faults, "STRIPE__TIMEOUTSECONDS", options.TimeoutSeconds, 1, 30);
+        Range(faults, "STRIPE__TIMEOUTSECONDS", options.TimeoutSeconds, 1, 40);
 
         faults.AddRange(StripeMapping.Faults(config));
         return faults.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(faults);

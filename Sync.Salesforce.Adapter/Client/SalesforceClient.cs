@@ -20,8 +20,8 @@ sealed class SalesforceClient : IDisposable
     /// <summary>Of a retrieve.</summary>
     public const int MaxReads = 2_000;
 
-    /// <summary>Waiting longer for a turn would outlive the lease of a lane.</summary>
-    public static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(20);
+    /// <summary>With the longest call it stays within the 20 seconds that the frame gives a call.</summary>
+    public static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(5);
 
     const int MaxAnswer = 64 * 1024 * 1024;
     const int MaxPages = 50;

@@ -260,7 +260,7 @@ public sealed class SalesforceVendorTests
         );
 
         Assert.Equal($"POST {SalesforceBench.Retrieve}", Assert.Single(bench.Calls).Target);
-        Assert.Equal("0015g00000AbCdEAAV", Assert.IsType<VendorResult.Ok>(results[0]).ExternalId);
+        Assert.Equal("0015g00000AbCdE", Assert.IsType<VendorResult.Ok>(results[0]).ExternalId);
         Assert.Equal(AccountId(2), Assert.IsType<VendorResult.Ok>(results[1]).ExternalId);
         Assert.Equal("0015g00000AbCdEAAV", Assert.IsType<VendorResult.Ok>(results[2]).ExternalId);
         Assert.IsType<VendorResult.Gone>(results[3]);
