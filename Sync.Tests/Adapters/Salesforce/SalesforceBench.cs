@@ -41,7 +41,7 @@ sealed class SalesforceBench : IDisposable
     }
 
     public StubHttp? Http { get; }
-    public ApiUsage Usage { get; } = new();
+    public ApiBudget Usage { get; } = new();
     public SalesforceMapping Mapping { get; }
     public IVendor Vendor { get; }
     public FakeTimeProvider Time { get; } = new(new(2026, 11, 24, 12, 0, 0, TimeSpan.Zero));

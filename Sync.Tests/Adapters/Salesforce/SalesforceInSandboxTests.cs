@@ -147,7 +147,7 @@ public sealed class SalesforceInSandboxTests : VendorSuite
             Vendor = new SalesforceVendor(_client, mapping, NullLogger<SalesforceVendor>.Instance);
         }
 
-        public ApiUsage Usage { get; } = new();
+        public ApiBudget Usage { get; } = new();
         public override IVendor Vendor { get; }
         public override string UnknownId => RecordIds.To18("001000000999999");
         public override string CreateOne => "account.create";

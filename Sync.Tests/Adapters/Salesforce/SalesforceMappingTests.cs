@@ -182,27 +182,4 @@ public sealed class SalesforceMappingTests
 
     [Fact]
     public void The_shipped_mapping_has_no_fault() => Assert.Empty(SalesforceMapping.Faults(TestMapping.Shipped));
-
-    [Fact]
-    public void Settings_and_mapping_faults_are_named_together_and_no_secret_with_them()
-    {
-        var validator = new SalesforceOptionsValidator(TestMapping.Of("salesforce", "\"name\": { \"to\": \"Nam\" }"));
-
-        var result = validator.Validate(
-            null,
-            new()
-            {
-                LoginUrl = "https://login.salesforce.com",
-                ClientSecret = "hush",
-                ApiVersion = "66",
-                MaxConcurrent = 0,
-                TimeoutSeconds = 0,
-            }
-        );
-
-        var faults = result.Failures!.ToList();
-        Assert.Equal(7, faults.Count);
-        Assert.Contains(faults, f => f.Contains("my.salesforce.com", StringComparison.Ordinal));
-        Assert.DoesNotContain("hush", string.Join('\n', faults), StringComparison.Ordinal);
-    }
 }

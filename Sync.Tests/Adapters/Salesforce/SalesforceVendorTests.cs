@@ -427,7 +427,7 @@ public sealed class SalesforceVendorTests
     [InlineData("api-usage=-1/-2")]
     public void A_budget_that_cannot_be_read_is_left_out(string header)
     {
-        var usage = new ApiUsage();
+        var usage = new ApiBudget();
 
         usage.Record(header);
 

@@ -210,29 +210,6 @@ public sealed class StripeMappingTests
     [Fact]
     public void The_shipped_mapping_has_no_fault() => Assert.Empty(StripeMapping.Faults(TestMapping.Shipped));
 
-    [Fact]
-    public void Settings_and_mapping_faults_are_named_together_and_no_secret_with_them()
-    {
-        var validator = new StripeOptionsValidator(TestMapping.Of("stripe", "\"name\": { \"to\": \"fullname\" }"));
-
-        var result = validator.Validate(
-            null,
-            new()
-            {
-                ApiKey = "sk_test_with space",
-                ApiBase = "ftp://example.com",
-                WritesPerSecond = 0,
-                ReadsPerSecond = 0,
-                MaxConcurrent = 0,
-                TimeoutSeconds = 100,
-            }
-        );
-
-        var faults = result.Failures!.ToList();
-        Assert.Equal(7, faults.Count);
-        Assert.DoesNotContain("sk_test", string.Join('\n', faults), StringComparison.Ordinal);
-    }
-
     /// <summary>Sorted, since the SDK's order is its own.</summary>
     static string Form(SentRequest request) =>
         string.Join(
