@@ -80,6 +80,7 @@ public static class AdapterTables
               created_at  timestamptz not null default now()
             );
             create index work_lane on {{s}}.work (lane, seq);
+            create unique index work_seq on {{s}}.work (seq);
 
             create table {{s}}.ledger (
               command_id    uuid primary key,

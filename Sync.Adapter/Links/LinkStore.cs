@@ -446,6 +446,22 @@ sealed class LinkStore(NpgsqlDataSource source, string schema, IOutbox outbox)
         return touched + await hashes.ExecuteNonQueryAsync(cancellationToken);
     }
 
+    /// <summary>Lanes that could be taken, lanes that wait after a failure, and the age of the oldest work in seconds.</summary>
+    public async Task<(long Due, long Failing, double OldestSeconds)> Waiting(CancellationToken cancellationToken)
+    {
+        await using var command = source.CreateCommand(
+            $"""
+            select count(*) filter (where due_at <= now() and (taken_until is null or taken_until < now())),
+                   count(*) filter (where attempts > 0),
+                   coalesce(extract(epoch from now() - (select created_at from {_s}.work order by seq limit 1)), 0)::float8
+              from {_s}.link where due_at is not null
+            """
+        );
+        await using var row = await command.ExecuteReaderAsync(cancellationToken);
+        await row.ReadAsync(cancellationToken);
+        return (row.GetInt64(0), row.GetInt64(1), row.GetDouble(2));
+    }
+
     static Link ReadLink(NpgsqlDataReader row) =>
         new()
         {

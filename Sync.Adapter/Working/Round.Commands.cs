@@ -31,6 +31,8 @@ sealed partial class Round
         if (Link.ExternalId is null && command.ExternalId is { } named && !Link.DeadExternalIds.Contains(named))
             Link = Link with { ExternalId = named };
 
+        if (command.Operation == Operation.Read)
+            return Reread();
         if (Entry(command.CommandId) is { IsOpen: false })
             return AnswerAgain(command);
 
@@ -71,6 +73,20 @@ sealed partial class Round
             );
         else
             Finish(Report(o, ack: command, outcome: Outcome.Done, written: [], stored: []));
+    }
+
+    /// <summary>Somebody asked how things stand: an observation, also when nothing differs. It settles no command.</summary>
+    IEnumerable<Need> Reread()
+    {
+        if (Link.ExternalId is not { } ext)
+        {
+            Finish(null);
+            yield break;
+        }
+
+        yield return new Need.Read(ext);
+        if (Saw(out var o))
+            Finish(Report(o, gone: o is null));
     }
 
     // ---- delete ----
