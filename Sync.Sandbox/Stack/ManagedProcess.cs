@@ -187,7 +187,9 @@ sealed partial class ManagedProcess : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await Stop();
+        Running.TryRemove(this, out _);
         _process?.Dispose();
+        _process = null;
     }
 
     /// <summary>Below the range that outgoing connections take their ports from, so that none takes it meanwhile.</summary>
@@ -222,7 +224,8 @@ sealed partial class ManagedProcess : IAsyncDisposable
                 or "STRIPE"
                 or "SALESFORCE"
                 or "PRODUCT"
-                or "SANDBOX";
+                or "SANDBOX"
+                or "ADAPTER";
 
     static string DotnetHost() =>
         Environment.ProcessPath is { } path && Path.GetFileNameWithoutExtension(path) == "dotnet" ? path : "dotnet";
