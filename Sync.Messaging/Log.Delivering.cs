@@ -5,15 +5,14 @@ namespace Sync.Messaging;
 /// <summary>Log lines of the delivering and hosting half: identifiers, codes, counts and paths only.</summary>
 static partial class Log
 {
-    [LoggerMessage(4118, LogLevel.Error, "Topic {Topic} has {Partitions} partitions, not {Expected}")]
-    public static partial void PartitionsDiffer(this ILogger log, string topic, int partitions, int expected);
-
-    [LoggerMessage(
-        4118,
-        LogLevel.Warning,
-        "Topic {Topic}, which is not ours, has {Partitions} partitions, not {Expected}: a key's messages may meet in different processes"
-    )]
-    public static partial void ForeignPartitionsDiffer(this ILogger log, string topic, int partitions, int expected);
+    [LoggerMessage(EventId = 4118, Message = "Topic {Topic} has {Partitions} partitions, not {Expected}")]
+    public static partial void PartitionsDiffer(
+        this ILogger log,
+        LogLevel level,
+        string topic,
+        int partitions,
+        int expected
+    );
 
     [LoggerMessage(4130, LogLevel.Information, "Outbox lease of {Schema} taken by {Owner}, epoch {Epoch}")]
     public static partial void LeaseTaken(this ILogger log, string schema, string owner, long epoch);
@@ -55,15 +54,8 @@ static partial class Log
     [LoggerMessage(4137, LogLevel.Error, "The schedule could not be moved; tried again in {Delay} ms")]
     public static partial void MoverFailed(this ILogger log, Exception exception, int delay);
 
-    [LoggerMessage(
-        4140,
-        LogLevel.Warning,
-        "Back-pressure on: {Reason}; consuming and timers pause until it is down to half"
-    )]
-    public static partial void BackPressureOn(this ILogger log, string reason);
-
-    [LoggerMessage(4140, LogLevel.Information, "Back-pressure off: consuming and timers go on")]
-    public static partial void BackPressureOff(this ILogger log);
+    [LoggerMessage(EventId = 4140, Message = "Back-pressure {State}: {Reason}")]
+    public static partial void BackPressure(this ILogger log, LogLevel level, string state, string reason);
 
     [LoggerMessage(4141, LogLevel.Warning, "PostgreSQL does not answer")]
     public static partial void DatabaseUnreachable(this ILogger log, Exception exception);

@@ -13,6 +13,12 @@ public sealed class CustomerFields : SortedDictionary<string, string?>
 {
     public const int MaxValueLength = 5_000;
 
+    /// <summary>
+    /// Whether the sender has attributes at all: <c>attributes</c> is a map, so a key that is missing in a present object
+    /// is an empty attribute, whereas a missing object is a product without attributes.
+    /// </summary>
+    public bool HasAttributes { get; set; }
+
     public CustomerFields()
         : base(StringComparer.Ordinal) { }
 

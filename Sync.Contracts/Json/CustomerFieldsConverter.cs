@@ -29,6 +29,7 @@ public sealed class CustomerFieldsConverter : JsonConverter<CustomerFields>
                     ReadMap(ref reader, fields, "address", Paths.AddressMembers.Contains);
                     break;
                 case "attributes":
+                    fields.HasAttributes = reader.TokenType == JsonTokenType.StartObject;
                     ReadMap(ref reader, fields, "attributes", static _ => true);
                     break;
                 default:
@@ -58,7 +59,7 @@ public sealed class CustomerFieldsConverter : JsonConverter<CustomerFields>
     {
         var prefix = map + ".";
         var members = fields.Where(f => f.Key.StartsWith(prefix, StringComparison.Ordinal)).ToList();
-        if (members.Count == 0)
+        if (members.Count == 0 && !(map == "attributes" && fields.HasAttributes))
             return;
 
         writer.WriteStartObject(map);

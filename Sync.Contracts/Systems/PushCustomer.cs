@@ -40,6 +40,9 @@ public enum Operation
 
     /// <summary>Delete this very object, whichever the customer's own is now.</summary>
     DeleteObject,
+
+    /// <summary>Read the object and report it, also when it equals what was last reported. Nothing is written.</summary>
+    Read,
 }
 
 [JsonConverter(typeof(WireEnumConverter<Outcome>))]

@@ -70,6 +70,7 @@ public static class MessagingServices
         services.AddHostedService<KafkaWatch>();
         services.AddHostedService<OutboxDeliverer>();
         services.AddHostedService<ScheduleMover>();
+        services.AddConsuming<TDbContext>();
         return services;
     }
 

@@ -109,14 +109,14 @@ sealed class StartChecks(
             }
             else if (count != expected && topics.Value.Ours.Contains(topic))
             {
-                logger.PartitionsDiffer(topic, count, expected);
+                logger.PartitionsDiffer(LogLevel.Error, topic, count, expected);
                 faults.Add(
                     $"topic {topic} has {count} partitions, KAFKA__PARTITIONS says {expected}: keys would move; drain, stop all, change topics and setting together"
                 );
             }
             else if (count != expected)
             {
-                logger.ForeignPartitionsDiffer(topic, count, expected);
+                logger.PartitionsDiffer(LogLevel.Warning, topic, count, expected);
             }
         }
 

@@ -124,9 +124,9 @@ sealed class DatabaseWatch(
         board.BackPressure = _gauge.IsOn;
         board.Set("back-pressure", reason);
         if (!was && reason is not null)
-            logger.BackPressureOn(reason);
+            logger.BackPressure(LogLevel.Warning, "on", $"{reason}; consuming and timers pause until half of it");
         else if (was && reason is null)
-            logger.BackPressureOff();
+            logger.BackPressure(LogLevel.Information, "off", "consuming and timers go on");
     }
 
     /// <summary>A lease that was given back, or has run out, is free; its owner-to-be looks once a second.</summary>

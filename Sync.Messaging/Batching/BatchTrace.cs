@@ -1,0 +1,41 @@
+using System.Diagnostics;
+using Sync.Messaging.Hosting;
+using Sync.Messaging.Kafka;
+using Sync.Messaging.Wire;
+
+namespace Sync.Messaging.Batching;
+
+/// <summary>The span of a batch: a root of its own, linked to the traces of its messages.</summary>
+static class BatchTrace
+{
+    /// <summary>More links than this say nothing that the count does not.</summary>
+    const int MaxLinks = 100;
+
+    public static Activity? Start(IReadOnlyList<ConsumedRecord> records)
+    {
+        if (!KernelTelemetry.Source.HasListeners())
+            return null;
+
+        var links = new List<ActivityLink>();
+        foreach (var record in records)
+        {
+            if (links.Count == MaxLinks)
+                break;
+            if (
+                record.Headers.Text(CloudEventNames.TraceParent) is { } parent
+                && ActivityContext.TryParse(parent, record.Headers.Text(CloudEventNames.TraceState), out var context)
+            )
+                links.Add(new(context));
+        }
+
+        var activity = KernelTelemetry.Source.StartActivity(
+            "kernel.batch",
+            ActivityKind.Internal,
+            parentContext: default,
+            tags: null,
+            links: links
+        );
+        activity?.SetTag("messaging.batch.message_count", records.Count);
+        return activity;
+    }
+}

@@ -1,0 +1,136 @@
+using System.Net.Sockets;
+using Npgsql;
+
+namespace Sync.Messaging.Batching;
+
+/// <summary>What a batch that did not commit calls for. The loop decides by it; no message's filter sees it.</summary>
+enum FailureClass
+{
+    /// <summary>Another process claimed one of its partitions: drop the batch.</summary>
+    Fenced,
+
+    /// <summary>Likely to pass at once: the same batch again, in order.</summary>
+    Transient,
+
+    /// <summary>PostgreSQL cannot be reached: keep the batch, keep polling, retry for ever.</summary>
+    Unavailable,
+
+    /// <summary>The connection was lost in COMMIT: ask the offset row whether it happened.</summary>
+    Unknown,
+
+    /// <summary>It would fail again: find the culprit, one record at a time.</summary>
+    Deterministic,
+
+    /// <summary>A message needs to see what was staged before it: one record at a time.</summary>
+    NeedsSolo,
+
+    /// <summary>The time budget ran out while a behaviour was running.</summary>
+    HandlerTimeout,
+
+    /// <summary>Too much was dead-lettered for one reason: halt.</summary>
+    Brake,
+}
+
+static class Failures
+{
+    /// <summary>Raised by <c>advance_offsets</c>: the partition has another owner.</summary>
+    public const string Fenced = "SY001";
+
+    /// <summary>A saga's row is not the one that was loaded.</summary>
+    public const string Stale = "SY002";
+
+    public static FailureClass Classify(Exception exception, bool committing)
+    {
+        foreach (var inner in Chain(exception))
+        {
+            if (Classify(inner) is { } found)
+            {
+                // Whoever was cut off while COMMIT was on its way does not know what became of it.
+                return committing && found is FailureClass.Unavailable ? FailureClass.Unknown : found;
+            }
+        }
+
+        return committing && exception is not PostgresException ? FailureClass.Unknown : FailureClass.Deterministic;
+    }
+
+    /// <summary>Whether an exception of a behaviour speaks of PostgreSQL's state and not of the message.</summary>
+    public static FailureClass? OfInfrastructure(Exception exception)
+    {
+        foreach (var inner in Chain(exception))
+        {
+            if (
+                Classify(inner) is { } found
+                && found is FailureClass.Transient or FailureClass.Unavailable or FailureClass.NeedsSolo
+            )
+                return found;
+        }
+
+        return null;
+    }
+
+    static FailureClass? Classify(Exception exception) =>
+        exception switch
+        {
+            BatchException known => known.Class,
+            PostgresException { SqlState: var state } => OfSqlState(state),
+            NpgsqlException { InnerException: SocketException or IOException or TimeoutException } =>
+                FailureClass.Unavailable,
+            NpgsqlException { IsTransient: true } => FailureClass.Unavailable,
+            // Npgsql says in words, not in a type, that its pool is exhausted or that the connection broke.
+            NpgsqlException { InnerException: null } => FailureClass.Unavailable,
+            _ => null,
+        };
+
+    static FailureClass? OfSqlState(string state) =>
+        state switch
+        {
+            Fenced => FailureClass.Fenced,
+            Stale or "40001" or "40P01" or "55P03" or "57014" => FailureClass.Transient,
+            "57P01" or "57P02" or "57P03" or "25P03" or "57P05" => FailureClass.Unavailable,
+            _ when state.StartsWith("08", StringComparison.Ordinal)
+                    || state.StartsWith("53", StringComparison.Ordinal) => FailureClass.Unavailable,
+            _ => FailureClass.Deterministic,
+        };
+
+    static IEnumerable<Exception> Chain(Exception exception)
+    {
+        // Bounded: an exception that wraps itself would not end.
+        var depth = 0;
+        for (var current = exception; current is not null && depth < 16; current = current.InnerException, depth++)
+            yield return current;
+    }
+}
+
+/// <summary>A failure whose class the kernel knows.</summary>
+class BatchException(FailureClass failureClass, string message) : Exception(message)
+{
+    public FailureClass Class => failureClass;
+}
+
+/// <summary>A saga's row changed, appeared or went between its load and the batch's write: another process wrote it.</summary>
+sealed class StaleSagaException(string saga, string statement, int expected, int written)
+    : BatchException(
+        FailureClass.Transient,
+        $"{Failures.Stale}: {statement} of {saga} wrote {written} of {expected} rows; another process was there first"
+    );
+
+/// <summary>A behaviour asked for what one transaction for many messages cannot give.</summary>
+sealed class NeedsSoloException(string messageType, string why)
+    : BatchException(FailureClass.NeedsSolo, $"{messageType} needs a transaction of its own: {why}")
+{
+    public string MessageType => messageType;
+}
+
+sealed class BatchTimeoutException(TimeSpan budget, bool handler)
+    : BatchException(
+        handler ? FailureClass.HandlerTimeout : FailureClass.Transient,
+        $"the batch took longer than {budget.TotalSeconds:0} s, while {(handler ? "a behaviour was running" : "PostgreSQL was asked")}"
+    );
+
+sealed class BrakeException(string reasonCode, int count)
+    : BatchException(FailureClass.Brake, $"{count} records in a row of dead letters with the reason {reasonCode}")
+{
+    public string ReasonCode => reasonCode;
+
+    public int Count => count;
+}

@@ -1,0 +1,175 @@
+using System.Globalization;
+using Sync.Contracts;
+using Sync.Contracts.Systems;
+using Sync.Mapping;
+
+namespace Sync.Orchestrator.Customers.Merging;
+
+/// <summary>
+/// Asks each system for the difference to golden, at most one command at a time: a burst of changes while one is in flight
+/// becomes one more command.
+/// </summary>
+static class Pumping
+{
+    public static Decision Pump(CustomerSync sync, Rules rules, Moment moment)
+    {
+        var decision = new Decision();
+        if (sync.Stage() == Stage.Merged)
+            return decision;
+
+        foreach (var (name, map) in rules.Config.Systems)
+        {
+            var system = sync.System(name);
+            if (system.Sent is null && Next(sync, name, map, system, rules) is { } next)
+                Send(sync, name, system, next, moment, decision);
+        }
+
+        if (sync.Stage() == Stage.Removing && AllGone(sync, rules))
+            decision.Facts |= Facts.AllGone;
+        return decision;
+    }
+
+    /// <summary>
+    /// Sends again, unchanged, what has waited long enough in case a message was lost. Waiting for a vendor is the
+    /// adapter's; it answers a repeat of what it has done without doing it again.
+    /// </summary>
+    public static Decision Repeat(CustomerSync sync, Rules rules, Moment moment)
+    {
+        var decision = new Decision();
+        // The timer's own time counts where this host's clock is behind the one that fired it.
+        var now = sync.DueAt > moment.Now ? sync.DueAt.Value : moment.Now;
+        sync.DueAt = null;
+        foreach (var name in rules.Config.Systems.Keys)
+        {
+            if (sync.System(name).Sent is not { } sent || sent.DueAt > now)
+                continue;
+            sent.Attempt++;
+            sent.DueAt = now + Rules.RepeatAfter(sent.Attempt);
+            decision.Messages.Add(sent.ToMessage(sync.CustomerId, name));
+            decision.Notes.Add(
+                new Note(Codes.CommandRepeated, name, Direction.Out)
+                {
+                    Paths = [.. sent.Write.Keys],
+                    Reason = string.Create(CultureInfo.InvariantCulture, $"attempt {sent.Attempt}"),
+                }
+            );
+        }
+
+        return decision;
+    }
+
+    /// <summary>Fields that a system is to be asked for: different, not held, not refused as they are.</summary>
+    public static IEnumerable<string> Difference(CustomerSync sync, string name, SystemMap map, SystemState system) =>
+        map.Fields.Keys.Where(path =>
+            sync.Golden.At(path) != system.At.At(path)
+            && !sync.Held.ContainsKey(path)
+            && !IsRefused(sync, system, path)
+            // A field that no snapshot ever showed is one that this product does not have.
+            && (name != SystemNames.Product || system.Base.ContainsKey(path))
+        );
+
+    public static bool IsRefused(CustomerSync sync, SystemState system, string path) =>
+        system.Refused.TryGetValue(path, out var refused) && refused == sync.Golden.At(path);
+
+    /// <summary>A whole command was refused at this revision of golden.</summary>
+    public static bool IsRefused(CustomerSync sync, SystemState system) =>
+        system.Refused.At(SystemState.WholeCommand) == sync.Revision.ToString(CultureInfo.InvariantCulture);
+
+    static (Operation Op, List<string> Paths)? Next(
+        CustomerSync sync,
+        string name,
+        SystemMap map,
+        SystemState system,
+        Rules rules
+    )
+    {
+        var isProduct = name == SystemNames.Product;
+        switch (sync.Stage())
+        {
+            case Stage.Removing or Stage.Removed:
+                var known = isProduct ? system.Linked : system.Ext is not null;
+                if (!known || system.Gone || system.Brake is not null)
+                    return null;
+                if (map.OnDelete != DeletionRule.Keep && rules.Commands(name))
+                    return (Operation.Delete, []);
+                system.Brake = BrakeReasons.Kept;
+                return null;
+            case Stage.Proposed when !isProduct:
+                return null;
+            case Stage.Proposed or Stage.Live:
+                break;
+            default:
+                return null;
+        }
+
+        // Never create, nor update, while a deletion is undecided.
+        if (system.Gone || !rules.Commands(name) || IsRefused(sync, system))
+            return null;
+        if (!system.Linked)
+            return (
+                Operation.Create,
+                [.. map.Fields.Keys.Where(path => sync.Golden.At(path) is not null && !IsRefused(sync, system, path))]
+            );
+
+        List<string> paths = [.. Difference(sync, name, map, system)];
+        return paths.Count > 0 || (!isProduct && !system.IdOnObject) ? (Operation.Update, paths) : null;
+    }
+
+    static void Send(
+        CustomerSync sync,
+        string name,
+        SystemState system,
+        (Operation Op, List<string> Paths) next,
+        Moment moment,
+        Decision decision
+    )
+    {
+        var update = next.Op == Operation.Update;
+        system.Sent = new SentCommand
+        {
+            Id = moment.NextId(),
+            Gen = system.Gen,
+            Rev = sync.Revision,
+            Op = next.Op,
+            Ext = name == SystemNames.Product ? null : system.Ext,
+            Write = new Values(next.Paths.Select(path => KeyValuePair.Create(path, sync.Golden.At(path)))),
+            Expect = new Values(
+                update ? next.Paths.Select(path => KeyValuePair.Create(path, system.Base.At(path))) : []
+            ),
+            DueAt = moment.Now + Rules.FirstRepeat,
+            ChangedAt = sync.MovedAt,
+        };
+        decision.Messages.Add(system.Sent.ToMessage(sync.CustomerId, name));
+        decision.Notes.Add(
+            new Note(
+                next.Op switch
+                {
+                    Operation.Create => Codes.CommandCreate,
+                    Operation.Update => Codes.CommandUpdate,
+                    _ => Codes.CommandDelete,
+                },
+                name,
+                Direction.Out
+            )
+            {
+                Paths = next.Paths,
+            }
+        );
+    }
+
+    /// <summary>
+    /// Every system is gone, stays on purpose, or never had this customer, and nothing is in flight that could still make
+    /// one: a tombstone holds no personal data, also not in a command.
+    /// </summary>
+    static bool AllGone(CustomerSync sync, Rules rules) =>
+        rules.Config.Systems.Keys.All(name =>
+        {
+            var system = sync.System(name);
+            if (system.Sent is not null)
+                return false;
+            var never = name == SystemNames.Product ? !system.Linked : system.Ext is null;
+            return never
+                || system.Gone
+                || system.Brake is BrakeReasons.Kept or BrakeReasons.Undeleted or BrakeReasons.Recreated;
+        });
+}

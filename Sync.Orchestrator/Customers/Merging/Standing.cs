@@ -1,0 +1,110 @@
+using System.Security.Cryptography;
+using System.Text;
+using Sync.Contracts;
+using Sync.Contracts.Customers;
+using Sync.Contracts.Systems;
+using Sync.Mapping;
+
+namespace Sync.Orchestrator.Customers.Merging;
+
+/// <summary>
+/// The plain columns by which dashboards see a customer. In step, catching up and needs attention are no states of the
+/// machine but what this says, in one place, after every message.
+/// </summary>
+static class Standing
+{
+    public static void Describe(CustomerSync sync, Rules rules, Moment moment)
+    {
+        var behind = rules.Config.Systems.Keys.Where(name => IsBehind(sync, name, rules)).ToArray();
+        var attention = Attention(sync, rules);
+        if (attention != sync.Ignored)
+            sync.Ignored = null;
+        else
+            attention = null;
+
+        if (sync.Since == default || attention != sync.Attention || behind.Length > 0 != sync.Behind.Length > 0)
+            sync.Since = moment.Now;
+        if (!behind.AsSpan().SequenceEqual(sync.Behind))
+            sync.Behind = behind;
+        sync.Attention = attention;
+        sync.EmailKey = EmailKey(sync.Golden.At(Paths.Email));
+    }
+
+    /// <summary>A hash, so that a search for the same person needs no e-mail outside the golden record.</summary>
+    public static byte[]? EmailKey(string? email) =>
+        Normaliser.Key(Paths.Email, email) is { } key
+            ? SHA256.HashData(Encoding.UTF8.GetBytes("sync:email:" + key))
+            : null;
+
+    static bool IsBehind(CustomerSync sync, string name, Rules rules)
+    {
+        var system = sync.System(name);
+        if (system.Sent is not null)
+            return true;
+        if (system.Gone || !rules.Commands(name))
+            return false;
+
+        switch (sync.Stage())
+        {
+            case Stage.Proposed or Stage.Live:
+                if (Pumping.IsRefused(sync, system))
+                    return false;
+                return !system.Linked
+                    || (name != SystemNames.Product && !system.IdOnObject)
+                    || Pumping.Difference(sync, name, rules.Config.System(name), system).Any();
+            case Stage.Removing:
+                return system.Brake is null && (name == SystemNames.Product ? system.Linked : system.Ext is not null);
+            default:
+                return false;
+        }
+    }
+
+    /// <summary>The first reason that waits for a person, by system in the order of the mapping file.</summary>
+    static string? Attention(CustomerSync sync, Rules rules)
+    {
+        var stage = sync.Stage();
+        foreach (var (name, map) in rules.Config.Systems)
+        {
+            var system = sync.System(name);
+            switch (system.Brake)
+            {
+                case BrakeReasons.Held when stage is Stage.Live or Stage.Proposed:
+                    return $"{AttentionReasons.DeletionHeld} {name}";
+                case BrakeReasons.Undeleted:
+                    return $"{AttentionReasons.Undeleted} {name}";
+                case BrakeReasons.Recreated:
+                    return $"{AttentionReasons.Recreated} {name}";
+                case { } brake when BrakeReasons.IsRefusal(brake) && !system.Gone:
+                    return $"{AttentionReasons.DeletionRefused} {name}";
+            }
+
+            if (stage is not (Stage.Live or Stage.Proposed) || system.Gone)
+                continue;
+            if (Pumping.IsRefused(sync, system))
+                return $"{AttentionReasons.CommandRefused} {name}";
+            var refused = map
+                .Fields.Keys.Where(path =>
+                    Pumping.IsRefused(sync, system, path) && system.At.At(path) != sync.Golden.At(path)
+                )
+                .ToList();
+            if (refused.Count > 0)
+                return $"{AttentionReasons.ValueRefused} {name} {string.Join(',', refused)}";
+        }
+
+        return sync.Held.Count > 0
+            ? $"{AttentionReasons.ConflictHeld} {CustomerSync.GoldenSide} {string.Join(',', sync.Held.Keys)}"
+            : null;
+    }
+}
+
+/// <summary>The reasons of <c>dashboard.attention</c>. Pinned: operators' queries and alerts name them.</summary>
+static class AttentionReasons
+{
+    public const string DeletionHeld = "deletion-held";
+    public const string DeletionRefused = "deletion-refused";
+    public const string Undeleted = "undeleted";
+    public const string Recreated = "recreated";
+    public const string CommandRefused = "command-refused";
+    public const string ValueRefused = "value-refused";
+    public const string ConflictHeld = "conflict-held";
+}

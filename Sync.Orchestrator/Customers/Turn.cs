@@ -1,0 +1,197 @@
+using MassTransit;
+using Sync.Contracts;
+using Sync.Contracts.Customers;
+using Sync.Contracts.Requests;
+using Sync.Contracts.Systems;
+using Sync.Messaging.Batching;
+using Sync.Messaging.DeadLetters;
+using Sync.Orchestrator.Customers.Merging;
+using Sync.Orchestrator.Storage;
+using Retry = Sync.Contracts.Requests.Retry;
+
+namespace Sync.Orchestrator.Customers;
+
+/// <summary>
+/// One message at one customer: what was read of it, and what has been decided so far. The machine's verbs call it; it
+/// calls the pure functions, and at the end writes what they decided.
+/// </summary>
+sealed class Turn
+{
+    readonly CustomerSync _sync;
+    readonly Report? _report;
+    readonly object _message;
+    readonly Orchestration _orchestration;
+    readonly Moment _moment;
+    readonly DateTimeOffset _sentAt;
+    readonly string? _attentionBefore;
+
+    Turn(CustomerSync sync, object message, DateTimeOffset? sentAt, Orchestration orchestration)
+    {
+        _sync = sync;
+        _message = message;
+        _orchestration = orchestration;
+        _moment = orchestration.Moment();
+        _sentAt = sentAt ?? _moment.Now;
+        _attentionBefore = sync.Attention;
+        _report = message switch
+        {
+            CustomerReported reported => Report.Of(reported),
+            CustomerSnapshot snapshot => Report.Of(snapshot, Rules.Config.System(SystemNames.Product)),
+            CustomerDeleted deleted => Report.Of(deleted),
+            _ => null,
+        };
+    }
+
+    public Decision Decision { get; } = new();
+
+    /// <summary>When the customer's timer must ring next, or null where the one that is set comes early enough.</summary>
+    public DateTimeOffset? Ring { get; private set; }
+
+    Rules Rules => _orchestration.Rules;
+
+    /// <summary>The turn of the message in hand; it lives as long as this attempt to handle it.</summary>
+    public static Turn Of<T>(BehaviorContext<CustomerSync, T> context)
+        where T : class =>
+        context.GetOrAddPayload(() =>
+        {
+            var orchestration = ((CustomerSyncStateMachine)context.StateMachine).Orchestration;
+            orchestration.Check(context.Message);
+            return new Turn(context.Saga, context.Message, context.SentTime, orchestration);
+        });
+
+    public void Settle()
+    {
+        if (_report!.FromProduct)
+            RefusePartial();
+        Add(Settling.Settle(_sync, _report, Rules, _moment));
+    }
+
+    public void Observe()
+    {
+        if (!Decision.Has(Facts.Dropped))
+            Add(Observing.Observe(_sync, _report!, Rules));
+    }
+
+    public void Pump()
+    {
+        if (!Decision.Has(Facts.Dropped))
+            Add(Pumping.Pump(_sync, Rules, _moment));
+    }
+
+    public void Repeat() => Add(Pumping.Repeat(_sync, Rules, _moment));
+
+    public void Link() => Add(Linking.Link(_sync, (LinkObject)_message, Rules));
+
+    public void Join() => Add(Linking.Join(_sync, (CustomerExists)_message, Rules));
+
+    public void Duplicate() => Add(Linking.Duplicate(_sync, (ObjectDuplicated)_message, _moment));
+
+    public void ParkAsker()
+    {
+        var ask = (LinkObject)_message;
+        Decision.Messages.Add(
+            Linking.Parked(_sync, ask.System, ask.ExternalId, $"customer {_sync.CustomerId} was removed")
+        );
+    }
+
+    public void RelinkAsker()
+    {
+        var ask = (LinkObject)_message;
+        Decision.Messages.Add(
+            Linking.Relink(_sync, ask.System, ask.ExternalId, _sync.System(SystemNames.Product).Ext!)
+        );
+    }
+
+    public void Operate() =>
+        Add(
+            _message switch
+            {
+                Retry retry => Operating.Retry(_sync, retry, Rules),
+                TakeSide take => Operating.TakeSide(_sync, take, Rules),
+                Release release => Operating.Release(_sync, release),
+                Ignore => Operating.Ignore(_sync),
+                Resync resync => Operating.Resync(_sync, resync, Rules, _moment),
+                _ => throw new InvalidOperationException($"{_message.GetType().Name} is no request of an operator"),
+            }
+        );
+
+    public void Forget() => Removing.Forget(_sync);
+
+    /// <summary>The columns for dashboards, in one place after every message, and when the timer must ring.</summary>
+    public void Describe()
+    {
+        if (Decision.Changed.Count > 0)
+            _sync.MovedAt = _sentAt;
+        Standing.Describe(_sync, Rules, _moment);
+
+        var next = _sync.Systems.Values.Min(s => s.Sent?.DueAt);
+        if (next is not null && (_sync.DueAt is null || next < _sync.DueAt))
+            Ring = _sync.DueAt = next;
+    }
+
+    /// <summary>Messages and timeline rows, in the transaction of the batch.</summary>
+    public async Task Write<T>(BehaviorContext<CustomerSync, T> context)
+        where T : class
+    {
+        foreach (var message in Decision.Messages)
+            await context.ProduceAny(message);
+
+        var requestedBy = (_message as OperatorRequest)?.RequestedBy;
+        var reported = _message as CustomerReported;
+        for (var i = 0; i < Decision.Notes.Count; i++)
+        {
+            var note = Decision.Notes[i];
+            var first = i == 0;
+            context
+                .Rows()
+                .Add(
+                    new TimelineEntry
+                    {
+                        At = _moment.Now,
+                        CorrelationId = _sync.CorrelationId,
+                        CustomerId = _sync.CustomerId,
+                        Revision = _sync.Revision,
+                        Code = note.Code,
+                        System = note.System,
+                        Direction = note.Direction,
+                        // The first row is the message itself; it names what it changed.
+                        Paths = first && note.Paths.Count == 0 ? [.. Decision.Changed] : note.Paths,
+                        ExternalId = note.ExternalId ?? (note.System is null ? null : _sync.System(note.System).Ext),
+                        Reason = note.Reason,
+                        RequestedBy = requestedBy,
+                        MessageId = context.MessageId,
+                        CausationId = context.InitiatorId,
+                        TraceId = TimelineEntry.CurrentTrace(),
+                        VendorRequestId = first ? reported?.VendorRequestId : null,
+                        Calls = first ? reported?.Calls : null,
+                        DurationMs = first ? reported?.DurationMs : null,
+                    }
+                );
+        }
+
+        _orchestration.Tell(_sync, _message, Decision, _moment, _attentionBefore);
+    }
+
+    void Add(Decision decision) => Decision.With(decision);
+
+    /// <summary>
+    /// Snapshots are whole. A member that earlier ones of this customer had cannot be told from one that was cleared, so a
+    /// snapshot without it is refused, and nothing of it is used.
+    /// </summary>
+    void RefusePartial()
+    {
+        var product = _sync.System(SystemNames.Product);
+        if (_report!.Fields is null || _report.Obs <= product.Obs)
+            return;
+
+        var missing = product.Base.Keys.Where(path => !_report.Fields.ContainsKey(path) && Maps(path)).ToList();
+        if (missing.Count > 0)
+            throw new RefusedMessageException(
+                "schema",
+                $"customer: a partial snapshot: {string.Join(", ", missing)} stood in earlier snapshots of this customer "
+                    + "and is missing here; send whole snapshots, with null for an empty field"
+            );
+    }
+
+    bool Maps(string path) => Rules.Config.System(SystemNames.Product).Maps(path);
+}

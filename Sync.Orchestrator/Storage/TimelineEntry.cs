@@ -1,0 +1,35 @@
+using System.Diagnostics;
+using Sync.Orchestrator.Customers.Merging;
+
+namespace Sync.Orchestrator.Storage;
+
+/// <summary>One thing that happened to a customer or to a found object: paths, never values.</summary>
+sealed record TimelineEntry
+{
+    public required DateTimeOffset At { get; init; }
+
+    /// <summary>Of the customer, or of the found object.</summary>
+    public required Guid CorrelationId { get; init; }
+    public string? CustomerId { get; init; }
+    public required long Revision { get; init; }
+
+    /// <summary>One of <see cref="Codes"/>.</summary>
+    public required string Code { get; init; }
+    public string? System { get; init; }
+    public required Direction Direction { get; init; }
+    public required IReadOnlyList<string> Paths { get; init; }
+    public string? ExternalId { get; init; }
+    public string? Reason { get; init; }
+
+    /// <summary>The operator who asked.</summary>
+    public string? RequestedBy { get; init; }
+    public Guid? MessageId { get; init; }
+    public Guid? CausationId { get; init; }
+    public string? TraceId { get; init; }
+    public string? VendorRequestId { get; init; }
+    public double? Calls { get; init; }
+    public long? DurationMs { get; init; }
+
+    public static string? CurrentTrace() =>
+        Activity.Current is { IdFormat: ActivityIdFormat.W3C } activity ? activity.TraceId.ToHexString() : null;
+}

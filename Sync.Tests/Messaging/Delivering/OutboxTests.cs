@@ -1,0 +1,227 @@
+using System.Diagnostics;
+using System.Text;
+using Microsoft.Extensions.DependencyInjection;
+using Sync.Messaging.Hosting;
+using Sync.Messaging.Wire;
+using Sync.Tests.Support;
+
+namespace Sync.Tests.Messaging.Delivering;
+
+public sealed class OutboxTests
+{
+    const string S = PingDb.Schema;
+
+    [Fact]
+    public async Task Rows_leave_in_the_order_of_their_ids_and_are_deleted()
+    {
+        await using var stage = await PingStage.Set();
+        await using var process = await PingProcess.Start(stage.Database, stage.Kafka);
+
+        for (var batch = 0; batch < 5; batch++)
+            await process.Send([.. Enumerable.Range(batch * 500, 500).Select(i => new Pinged($"k{i % 7}", i))]);
+        var records = await stage.Reader.Read(2_500);
+        await stage.IsEmpty();
+
+        Assert.Equal(2_500, records.Count);
+        foreach (var key in records.GroupBy(r => r.Key))
+            Assert.Equal(key.Select(Number).Order(), key.Select(Number));
+    }
+
+    [Fact]
+    public async Task A_message_carries_what_a_receiver_needs_to_read_and_trace_it()
+    {
+        await using var stage = await PingStage.Set();
+        await using var process = await PingProcess.Start(stage.Database, stage.Kafka);
+        using var activity = new Activity("work").Start();
+
+        await process.Send(new Pinged("cus-ä", 7));
+        activity.Stop();
+        var record = Assert.Single(await stage.Reader.Read(1));
+
+        Assert.Equal("cus-ä", record.Key);
+        Assert.Equal("1.0", record.Header(CloudEventNames.SpecVersion));
+        Assert.Equal("test.pinged.v1", record.Header(CloudEventNames.Type));
+        Assert.Equal("sync/ping", record.Header(CloudEventNames.Source));
+        Assert.Equal("cus-ä", record.Header(CloudEventNames.Subject));
+        Assert.Equal("7", record.Header(CloudEventNames.Sequence));
+        Assert.Equal(activity.Id, record.Header(CloudEventNames.TraceParent));
+    }
+
+    [Fact]
+    public async Task Rows_of_a_transaction_that_rolls_back_never_leave()
+    {
+        await using var stage = await PingStage.Set();
+        await using var process = await PingProcess.Start(stage.Database, stage.Kafka);
+
+        await using (var connection = await stage.Database.DataSource.OpenConnectionAsync())
+        {
+            await using var transaction = await connection.BeginTransactionAsync();
+            await process.Outbox.Write(connection, [process.Outbox.Encode(new Pinged("k", 1))], CancellationToken.None);
+            await transaction.RollbackAsync();
+        }
+
+        await process.Send(new Pinged("k", 2));
+        await stage.IsEmpty();
+
+        Assert.Equal(2, Number(Assert.Single(await stage.Reader.Read(1))));
+    }
+
+    [Fact]
+    public async Task T20_an_id_that_becomes_visible_after_a_higher_one_was_sent_is_sent()
+    {
+        await using var stage = await PingStage.Set();
+        await using var process = await PingProcess.Start(stage.Database, stage.Kafka);
+        await process.Send(new Pinged("before", 0));
+        await stage.Reader.Read(1);
+
+        await using var connection = await stage.Database.DataSource.OpenConnectionAsync();
+        await using var late = await connection.BeginTransactionAsync();
+        await process.Outbox.Write(connection, [process.Outbox.Encode(new Pinged("late", 1))], CancellationToken.None);
+        await process.Send(new Pinged("early", 2));
+        await stage.Reader.Until(r => r.Any(m => m.Key == "early"), "the higher id has left");
+        await stage.IsEmpty();
+        // Several looks from behind the higher id.
+        await process.Send(new Pinged("early", 3));
+        await stage.Reader.Read(3);
+        await late.CommitAsync();
+
+        await Eventually.Is(
+            async () => (await stage.Reader.Until(_ => true, "")).Any(r => r.Key == "late"),
+            "the lower id has left",
+            TimeSpan.FromSeconds(30)
+        );
+    }
+
+    [Fact]
+    public async Task T21_a_row_that_kafka_never_takes_becomes_a_dead_letter_and_its_neighbours_leave_once()
+    {
+        await using var stage = await PingStage.Set();
+        await using var process = await PingProcess.Start(stage.Database, stage.Kafka);
+        var body = new byte[1_100_000];
+        body.AsSpan().Fill((byte)'x');
+        var good = process.Outbox.Encode(new Pinged("k", 1));
+        var large = good with { Body = body };
+
+        await using (var connection = await stage.Database.DataSource.OpenConnectionAsync())
+        {
+            await process.Outbox.Write(
+                connection,
+                [good, large, process.Outbox.Encode(new Pinged("k", 2))],
+                CancellationToken.None
+            );
+        }
+
+        process.Outbox.Signal();
+        await stage.IsEmpty();
+        var records = await stage.Reader.Read(2);
+
+        Assert.Equal([1, 2], records.Select(Number));
+        Assert.Equal(1, await stage.Database.Scalar<long>($"select count(*) from {S}.dead_letter"));
+        Assert.Equal("out", await stage.Database.Scalar<string>($"select direction from {S}.dead_letter"));
+        Assert.Equal("too-large", await stage.Database.Scalar<string>($"select reason_code from {S}.dead_letter"));
+        Assert.Equal(
+            "test.pinged.v1",
+            await stage.Database.Scalar<string>($"select message_type from {S}.dead_letter")
+        );
+        Assert.Equal(body, await stage.Database.Scalar<byte[]>($"select value from {S}.dead_letter"));
+        Assert.Equal("k"u8.ToArray(), await stage.Database.Scalar<byte[]>($"select key from {S}.dead_letter"));
+        Assert.Equal(
+            Convert.ToBase64String("1.0"u8),
+            await stage.Database.Scalar<string>(
+                $"select h->>'value' from {S}.dead_letter, jsonb_array_elements(headers) h where h->>'name' = 'ce_specversion'"
+            )
+        );
+        Assert.Contains(process.Logs.Of(4132), l => l.Text.Contains("MsgSizeTooLarge", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_row_whose_headers_cannot_be_read_becomes_a_dead_letter()
+    {
+        await using var stage = await PingStage.Set();
+        await using var process = await PingProcess.Start(stage.Database, stage.Kafka);
+
+        await stage.Database.Execute(
+            $"insert into {S}.outbox (topic, key, headers, body) values ('pings', 'k', '\\x05000000ff', 'b')"
+        );
+        await process.Send(new Pinged("k", 2));
+        await stage.IsEmpty();
+
+        Assert.Equal(2, Number(Assert.Single(await stage.Reader.Read(1))));
+        Assert.Equal(
+            "refused-by-kafka",
+            await stage.Database.Scalar<string>($"select reason_code from {S}.dead_letter")
+        );
+    }
+
+    [Fact]
+    public async Task A_topic_that_kafka_does_not_know_stops_alone_and_goes_on_when_it_exists()
+    {
+        await using var stage = await PingStage.Set();
+        await using var process = await PingProcess.Start(stage.Database, stage.Kafka);
+
+        await process.Send(new Pinged("k", 1, "missing"), new Pinged("k", 2), new Pinged("k", 3, "missing"));
+        await stage.Reader.Read(1);
+        await Eventually.Is(() => process.Logs.Of(4134).Any(), "the topic is stopped");
+
+        Assert.Contains("topic-stopped:missing", process.Board.Degraded.Keys);
+        Assert.Equal(2, await stage.OutboxRows());
+
+        stage.Kafka.CreateTopic("missing", PingProcess.Partitions);
+        await stage.IsEmpty();
+        using var reader = new KafkaReader(stage.Kafka.BootstrapServers, PingProcess.Partitions, "missing");
+        Assert.Equal([1, 3], (await reader.Read(2)).Select(Number));
+        await Eventually.Is(() => process.Board.Degraded.Count == 0, "nothing is degraded any more");
+    }
+
+    [Fact]
+    public async Task A_topic_that_kafka_refuses_to_us_stops_alone_and_its_rows_wait()
+    {
+        const short produce = 0;
+        const int topicAuthorizationFailed = 29;
+        await using var stage = await PingStage.Set();
+        await using var process = await PingProcess.Start(stage.Database, stage.Kafka);
+        await process.Send(new Pinged("k", 0));
+        await stage.Reader.Read(1);
+
+        stage.Kafka.FailNext(produce, topicAuthorizationFailed);
+        await process.Send(new Pinged("k", 1));
+        await Eventually.Is(() => process.Logs.Of(4134).Any(), "the topic is stopped");
+        await stage.IsEmpty();
+
+        Assert.Equal([0, 1], (await stage.Reader.Read(2)).Select(Number));
+        await Eventually.Is(() => process.Board.Degraded.Count == 0, "nothing is degraded any more");
+        Assert.Equal(0, await stage.Database.Scalar<long>($"select count(*) from {S}.dead_letter"));
+    }
+
+    [Fact]
+    public async Task T24_produce_errors_never_change_the_order_of_a_key()
+    {
+        const short produce = 0;
+        const int notLeader = 6;
+        const int timedOut = 7;
+        const int disconnect = -195;
+        await using var stage = await PingStage.Set();
+        await using var process = await PingProcess.Start(stage.Database, stage.Kafka);
+
+        for (var batch = 0; batch < 6; batch++)
+        {
+            stage.Kafka.FailNext(produce, timedOut, 0, notLeader, 0, 0, disconnect, timedOut);
+            await process.Send([.. Enumerable.Range(batch * 500, 500).Select(i => new Pinged("one", i))]);
+            if (batch == 3)
+            {
+                // Longer than any time-out of a message that someone may set.
+                stage.Kafka.Down();
+                await Eventually.Is(() => process.Logs.Of(4143).Any(), "Kafka is seen to be down");
+                stage.Kafka.Up();
+            }
+        }
+
+        await stage.IsEmpty();
+        var records = await stage.Reader.Read(3_000);
+
+        Assert.Equal(Enumerable.Range(0, 3_000), records.Select(Number));
+    }
+
+    static int Number(KafkaRecord record) =>
+        System.Text.Json.JsonSerializer.Deserialize(record.Value, PingedJson.Default.Pinged)!.Number;
+}
