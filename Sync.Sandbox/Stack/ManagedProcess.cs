@@ -43,11 +43,10 @@ sealed partial class ManagedProcess : IAsyncDisposable
         _assembly = assembly;
         LogFile = Path.Combine(logFolder, $"{name}.log");
         Port = FreePort();
-        _settings = new Dictionary<string, string>(settings)
-        {
-            ["MANAGEMENT__PORT"] = $"{Port}",
-            ["MANAGEMENT__ADDRESS"] = "127.0.0.1",
-        };
+        var all = new Dictionary<string, string> { ["MANAGEMENT__PORT"] = $"{Port}" };
+        foreach (var (setting, value) in settings)
+            all[setting] = value;
+        _settings = all;
     }
 
     public string Name { get; }
