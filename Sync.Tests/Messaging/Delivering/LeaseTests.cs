@@ -70,6 +70,7 @@ public sealed class LeaseTests
     {
         await using var stage = await PingStage.Set();
         await using var process = await PingProcess.Start(stage.Database, stage.Kafka);
+        await Eventually.Is(() => process.Logs.Of(4130).Any(), "the lease is taken");
         await process.Send([.. Enumerable.Range(0, 500).Select(i => new Pinged("k", i))]);
         await process.Stop();
 
