@@ -88,7 +88,12 @@ sealed partial class SalesforceApi(
     public Answer RateLimited(string operation, bool header) =>
         operation == "token"
             ? OAuthError(403, "login_rate_exceeded", "login rate exceeded")
-            : new SalesforceProblem(403, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.").ToAnswer();
+            : new SalesforceProblem(
+                403,
+                "REQUEST_LIMIT_EXCEEDED",
+                // Too much at once, which passes; the day's quota is counted, see Execute.
+                "ConcurrentRequests (Concurrent API Requests) Limit exceeded."
+            ).ToAnswer();
 
     public Answer Broken() =>
         new SalesforceProblem(
