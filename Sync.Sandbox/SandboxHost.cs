@@ -48,8 +48,9 @@ sealed class SandboxHost : IAsyncDisposable
             options.Seed,
             clock
         );
-        Stripe = new StripeAccount(options.Seed, clock);
+        Stripe = new StripeAccount(options.Seed, TimeSpan.FromSeconds(options.StripeSearchLagSeconds), clock);
         Salesforce = new SalesforceOrg(clock);
+        StripeKeys = new StripeKeys(clock);
         SalesforceTokens = new SalesforceTokens(
             TimeSpan.FromMinutes(options.SalesforceSessionMinutes),
             options.Seed,
@@ -59,7 +60,7 @@ sealed class SandboxHost : IAsyncDisposable
 
         var stripe = new StripeApi(
             Stripe,
-            new StripeKeys(clock),
+            StripeKeys,
             new StripeRates(options.StripeCallsPerSecond, options.StripeCallsPerEndpointSecond, clock),
             options.StripeApiKey,
             Faults,
@@ -115,6 +116,7 @@ sealed class SandboxHost : IAsyncDisposable
     public CallBook Calls { get; } = new();
     public ProductCatalog Product { get; }
     public StripeAccount Stripe { get; }
+    public StripeKeys StripeKeys { get; }
     public SalesforceOrg Salesforce { get; }
     public SalesforceTokens SalesforceTokens { get; }
     public SalesforceUsage SalesforceUsage { get; }

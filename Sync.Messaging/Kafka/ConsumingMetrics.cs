@@ -1,5 +1,4 @@
 using System.Diagnostics.Metrics;
-
 using Sync.Messaging.Hosting;
 
 namespace Sync.Messaging.Kafka;

@@ -573,8 +573,9 @@ sealed partial class SalesforceApi(
         {
             document = JsonDocument.Parse(body, Strict);
         }
-        catch (JsonException)
+        catch (Exception broken) when (broken is JsonException or InvalidOperationException)
         {
+            // The second: a name with half of a surrogate pair, met in the search for doubled names.
             throw SalesforceProblem.Json("Unexpected character, a name given twice, or nested too deep");
         }
 
