@@ -51,6 +51,7 @@ public static class MessagingServices
         services.AddSingleton<KafkaClients>();
         services.AddSingleton<KafkaCluster>();
         services.AddOptions<TopicChecks>();
+        services.AddSingleton<TopicCreation>();
         services.TryAddSingleton<HealthBoard>();
         services.TryAddSingleton<CrashPoints>();
 

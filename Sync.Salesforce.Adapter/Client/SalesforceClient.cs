@@ -20,8 +20,8 @@ sealed class SalesforceClient : IDisposable
     /// <summary>Of a retrieve.</summary>
     public const int MaxReads = 2_000;
 
-    /// <summary>Waiting longer for a turn would outlive the lease of a lane.</summary>
-    public static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(20);
+    /// <summary>With the longest call it stays within the 20 seconds that the frame gives a call.</summary>
+    public static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(5);
 
     const int MaxAnswer = 64 * 1024 * 1024;
     const int MaxPages = 50;
@@ -33,19 +33,19 @@ sealed class SalesforceClient : IDisposable
     readonly AccessTokens _tokens;
     readonly ConcurrencyLimiter _concurrent;
     readonly SalesforceOptions _options;
-    readonly ApiUsage _usage;
+    readonly ApiBudget _budget;
     readonly TimeProvider _time;
 
     public SalesforceClient(
         SalesforceOptions options,
-        ApiUsage usage,
+        ApiBudget budget,
         TimeProvider time,
         ILogger<AccessTokens> log,
         HttpMessageHandler? handler = null
     )
     {
         _options = options;
-        _usage = usage;
+        _budget = budget;
         _time = time;
         _http = new(handler ?? Transport.Handler(options.MaxConcurrent + 1))
         {
@@ -266,8 +266,8 @@ sealed class SalesforceClient : IDisposable
             using var request = Request(session, method, path, body, ifMatch);
             using var response = await _http.SendAsync(request, cancellationToken);
             var answer = await Raw.From(response, calls, cancellationToken);
-            foreach (var usage in Values(response, ApiUsage.Header))
-                _usage.Record(usage);
+            foreach (var usage in Values(response, ApiBudget.Header))
+                _budget.Record(usage);
 
             if (response.IsSuccessStatusCode)
                 return answer;

@@ -20,8 +20,8 @@ enum StripeCall
 /// </summary>
 sealed class StripeLimits : IDisposable
 {
-    /// <summary>With the longest call it stays below the lease of a lane.</summary>
-    public static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(20);
+    /// <summary>With the longest call it stays within the 20 seconds that the frame gives a call.</summary>
+    public static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(5);
 
     const int MaxQueue = 2_000;
 

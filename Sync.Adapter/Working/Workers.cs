@@ -1,0 +1,308 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Sync.Adapter.Hosting;
+using Sync.Adapter.Intake;
+using Sync.Adapter.Links;
+using Sync.Adapter.Vendors;
+using Sync.Contracts.Systems;
+using Sync.Messaging.Outbox;
+using Sync.Messaging.Wire;
+
+namespace Sync.Adapter.Working;
+
+/// <summary>
+/// Takes lanes by lease and runs their rounds. A round is one lane's; its needs meet those of the others in
+/// <see cref="VendorCalls"/> and <see cref="LaneCommits"/>, so that many lanes cost few calls and few transactions. A crash
+/// is a lease that runs out; a worker that outlives its lease fails at the fence.
+/// </summary>
+sealed class Workers(
+    LinkStore store,
+    VendorCalls calls,
+    LaneCommits commits,
+    VendorGate gate,
+    Rules rules,
+    Backoff backoff,
+    AdapterOptions options,
+    WorkSignal signal,
+    IOutbox outbox,
+    IMayWork mayWork,
+    AdapterTelemetry telemetry,
+    TimeProvider time,
+    string replica,
+    ILogger<Workers> log
+) : BackgroundService
+{
+    static readonly TimeSpan Busy = TimeSpan.FromMilliseconds(50);
+    static readonly TimeSpan Idle = TimeSpan.FromMilliseconds(500);
+
+    /// <summary>What rounds in hand are given to end by themselves.</summary>
+    static readonly TimeSpan Stopping = TimeSpan.FromSeconds(10);
+
+    readonly ConcurrentDictionary<long, Task> _inHand = new();
+    long _takes;
+    long _rounds;
+
+    /// <summary>Lanes that are taken and not yet given back.</summary>
+    public int InHand => _inHand.Count;
+
+    /// <summary>A slow vendor must not hold lanes beyond their lease, so a vendor of single calls gets few at a time.</summary>
+    int MaxInHand => Math.Min(options.Batch, options.Workers * rules.Traits.MaxBatch * 4);
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        log.Started(rules.System, rules.ConfigHash, options.Workers, MaxInHand);
+        using var abandon = new CancellationTokenSource();
+        using var commitsEnd = new CancellationTokenSource();
+        var calling = calls.Run(abandon.Token);
+        var committing = commits.Run(commitsEnd.Token);
+        try
+        {
+            await TakeAndRun(abandon.Token, stoppingToken);
+        }
+        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+        {
+            // Stopping is the ordinary end.
+        }
+
+        abandon.CancelAfter(Stopping);
+        var left = InHand;
+        await Task.WhenAll(_inHand.Values);
+        await abandon.CancelAsync();
+        await commitsEnd.CancelAsync();
+        await Task.WhenAll(Ended(calling), committing);
+        log.WorkersEnded(rules.System, left);
+
+        static async Task Ended(Task task)
+        {
+            try
+            {
+                await task;
+            }
+            catch (OperationCanceledException)
+            {
+                // Its token was cancelled above.
+            }
+        }
+    }
+
+    async Task TakeAndRun(CancellationToken abandon, CancellationToken stop)
+    {
+        while (!mayWork.Now)
+            await signal.Wait(Busy, time, stop);
+        log.WorkersBegin(rules.System);
+
+        for (var looks = 0; ; looks++)
+        {
+            stop.ThrowIfCancellationRequested();
+            var room = gate.Lanes(MaxInHand - InHand, InHand);
+            var taken = room > 0 ? await Take(room, stop) : [];
+            foreach (var lane in taken)
+                Begin(lane, abandon);
+            if (taken.Count > 0)
+                looks = 0;
+            if (taken.Count == room && room > 0 && InHand < MaxInHand)
+                continue;
+
+            if (await signal.Wait(Pause(looks), time, stop))
+                looks = 0;
+        }
+    }
+
+    // The signal comes just before intake's commit, so the first looks are close together.
+    static TimeSpan Pause(int looks) =>
+        looks switch
+        {
+            < 5 => TimeSpan.FromMilliseconds(2 << looks),
+            < 25 => Busy,
+            _ => Idle,
+        };
+
+    async Task<IReadOnlyList<Leased>> Take(int room, CancellationToken stop)
+    {
+        try
+        {
+            return await store.Take($"{replica}/{++_takes}", room, stop);
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            var delay = backoff.Delay(2);
+            log.TakeFailed(delay, e);
+            await Task.Delay(delay, time, stop);
+            return [];
+        }
+    }
+
+    void Begin(Leased lane, CancellationToken abandon)
+    {
+        var id = ++_rounds;
+        var running = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        _inHand[id] = running.Task;
+        _ = Task.Run(
+            async () =>
+            {
+                try
+                {
+                    await Run(lane, abandon);
+                }
+                finally
+                {
+                    _inHand.TryRemove(id, out _);
+                    if (InHand >= MaxInHand - 1)
+                        signal.Set();
+                    running.SetResult();
+                }
+            },
+            CancellationToken.None
+        );
+    }
+
+    /// <summary>One round of one lane. It never throws.</summary>
+    internal async Task Run(Leased lane, CancellationToken abandon)
+    {
+        var started = time.GetTimestamp();
+        var round = new Round(lane, rules, () => (long)time.GetElapsedTime(started).TotalMilliseconds);
+        var kind = "nothing";
+        var outcome = "failed";
+        try
+        {
+            var needs = round.Run();
+            kind =
+                round.Work is [{ Command: { } c }, ..] ? c.Operation.ToString().ToLowerInvariant()
+                : round.Work.Count > 0 ? "hint"
+                : "nothing";
+            using var activity = Start(kind, round.Work);
+            outcome = await Carry(lane, round, needs, abandon);
+            activity?.SetTag("sync.outcome", outcome);
+        }
+        catch (OperationCanceledException)
+        {
+            // The process stops: another takes the lane at once instead of after the lease.
+            outcome = "stopped";
+            await commits.Commit(
+                new LaneWrite.GiveBack(lane.TakenBy, Before(lane, round), TimeSpan.Zero, "stopped", Counts: false)
+            );
+        }
+        catch (Exception e)
+        {
+            var delay = backoff.Delay(lane.Link.Attempts);
+            log.RoundFailed(lane.Link.Lane, delay, e);
+            await commits.Commit(
+                new LaneWrite.GiveBack(lane.TakenBy, Before(lane, round), delay, "internal-error", Counts: true)
+            );
+        }
+        finally
+        {
+            telemetry.Round(kind, outcome, time.GetElapsedTime(started));
+        }
+    }
+
+    async Task<string> Carry(Leased lane, Round round, IEnumerable<Need> needs, CancellationToken abandon)
+    {
+        foreach (var need in needs)
+        {
+            if (need is Need.Open { Entry: var entry })
+            {
+                abandon.ThrowIfCancellationRequested();
+                if (!await commits.Commit(new LaneWrite.Open(lane.TakenBy, Before(lane, round), round.Link, entry)))
+                    return "fenced";
+                round.Opened(entry);
+            }
+            else
+            {
+                await calls.Do(round, need, abandon);
+            }
+        }
+
+        switch (round.End)
+        {
+            case RoundEnd.Over over:
+                var finish = new LaneWrite.Finish(lane.TakenBy, Before(lane, round), round.Link)
+                {
+                    Ledger = over.Ledger,
+                    Messages = Encode(over),
+                    Done = [.. over.Done.Select(w => w.Id)],
+                };
+                if (!await commits.Commit(finish))
+                    return "fenced";
+                Said(round, over);
+                return over.Message is null ? "silent" : "reported";
+            case RoundEnd.Move move:
+                var moved = new LaneWrite.Finish(lane.TakenBy, Before(lane, round), lane.Link)
+                {
+                    Moved = [.. move.Work.Select(w => w.Id)],
+                    MovedTo = move.To,
+                };
+                return await commits.Commit(moved) ? "moved" : "fenced";
+            case RoundEnd.Wait wait:
+                await GiveBack(lane, round, wait.Failure);
+                return "waits";
+            default:
+                throw new InvalidOperationException("a round ended without saying how");
+        }
+    }
+
+    /// <summary>The row as it stands now: the version of the take, or of the round's last commit.</summary>
+    static Link Before(Leased lane, Round round) => lane.Link with { Version = round.Link.Version };
+
+    IReadOnlyList<OutgoingMessage> Encode(RoundEnd.Over over) =>
+        over.Message is { } message
+            ? [outbox.Encode(message, over.Done is [{ Command: not null } command, ..] ? command.Id : null)]
+            : [];
+
+    async Task GiveBack(Leased lane, Round round, VendorResult.Failed failure)
+    {
+        var skipped = NotCalled.Is(failure);
+        var remaining = gate.Remaining;
+        var delay = skipped
+            ? remaining + backoff.Jittered(TimeSpan.FromMilliseconds(500))
+            : backoff.Delay(lane.Link.Attempts);
+        if (delay < remaining)
+            delay = remaining + backoff.Jittered(delay);
+        var reason = NotCalled.Reason(failure);
+        telemetry.Waits(reason);
+        if (!skipped)
+            log.Waits(lane.Link.Lane, delay, reason, lane.Link.Attempts + 1);
+        await commits.Commit(
+            new LaneWrite.GiveBack(lane.TakenBy, Before(lane, round), delay, reason, Counts: !skipped)
+        );
+    }
+
+    void Said(Round round, RoundEnd.Over over)
+    {
+        switch (over.Message)
+        {
+            case CustomerReported { Ack: { } ack, Outcome: Outcome.Refused } refused:
+                telemetry.Refused();
+                log.Refused(ack, round.Link.Lane, refused.Reason);
+                break;
+            case CustomerReported { Ack: { } ack } answer:
+                log.Answered(ack, round.Link.Lane, answer.Outcome.ToString()!, answer.Obs);
+                break;
+            case ObjectDuplicated second:
+                log.Duplicate(second.System, second.ExternalId, second.CustomerId);
+                break;
+            case ObjectFound found:
+                log.Found(found.System, found.ExternalId);
+                break;
+        }
+    }
+
+    /// <summary>The round continues the trace of the work that it is about; of several hints, the first one's.</summary>
+    static Activity? Start(string kind, IReadOnlyList<WorkItem> work)
+    {
+        var cause =
+            work is [{ TraceParent: { } traceParent } first, ..]
+            && ActivityContext.TryParse(traceParent, first.TraceState, isRemote: true, out var parsed)
+                ? parsed
+                : default;
+        return AdapterTelemetry.Source.StartActivity($"adapter {kind}", ActivityKind.Consumer, cause);
+    }
+}
+
+/// <summary>Whether lanes may be taken at all: only once the process's consumer has claimed its partitions, since the claim is what notices a restored database.</summary>
+interface IMayWork
+{
+    bool Now { get; }
+}

@@ -1,0 +1,334 @@
+using Microsoft.Extensions.Time.Testing;
+using Npgsql;
+using Sync.Adapter.Budget;
+using Sync.Adapter.Hosting;
+using Sync.Adapter.Intake;
+using Sync.Adapter.Links;
+using Sync.Adapter.Working;
+using Sync.Contracts.Systems;
+using Sync.Mapping;
+using Sync.Tests.Support;
+
+namespace Sync.Tests.Adapters;
+
+/// <summary>An adapter without its process: real tables, a vendor in memory, and a worker that is run step by step.</summary>
+sealed class Frame : IAsyncDisposable
+{
+    public const string Schema = "vendor";
+    public const string Customer = "c-1";
+
+    readonly CancellationTokenSource _stop = new();
+    readonly Task _running;
+
+    Frame(TestPostgres database, SystemMap map, Action<FakeVendor>? arrange, AdapterOptions options)
+    {
+        Database = database;
+        Map = map;
+        Options = options;
+        Vendor = new FakeVendor(map);
+        arrange?.Invoke(Vendor);
+        Signal = new WorkSignal();
+        Store = new LinkStore(database.DataSource, Schema, Outbox);
+        Writer = new WorkWriter(AdapterSchema, Signal);
+        Hints = new HintIntake(AdapterSchema, Writer);
+        Rules = new Rules(map, Vendor.Traits, "test", "hash");
+        Backoff = new Backoff(options, new Random(1));
+        Gate = new VendorGate(map.Name, options, Clock, Log.For<VendorGate>(), Health);
+        Usage = new ApiUsage(AdapterSchema, "replica", TimeProvider.System);
+        Calls = new VendorCalls(Vendor, options, Gate, Usage, Telemetry, TimeProvider.System, Log.For<VendorCalls>());
+        Commits = new LaneCommits(Store, Backoff, Signal, Telemetry, TimeProvider.System, Log.For<LaneCommits>());
+        Workers = NewWorkers();
+        _running = Task.WhenAll(Calls.Run(_stop.Token), Commits.Run(_stop.Token));
+    }
+
+    public TestPostgres Database { get; }
+    public SystemMap Map { get; }
+    public AdapterOptions Options { get; }
+    public AdapterSchema AdapterSchema { get; } = new(Schema);
+    public FakeVendor Vendor { get; }
+    public TestOutbox Outbox { get; } = new();
+    public TestLog Log { get; } = new();
+    public TestHealth Health { get; } = new();
+    public FakeTimeProvider Clock { get; } = new(DateTimeOffset.UnixEpoch.AddYears(50));
+    public WorkSignal Signal { get; }
+    public LinkStore Store { get; }
+    public WorkWriter Writer { get; }
+    public HintIntake Hints { get; }
+    public Rules Rules { get; }
+    public Backoff Backoff { get; }
+    public VendorGate Gate { get; }
+    public ApiUsage Usage { get; }
+    public AdapterTelemetry Telemetry { get; } = new("vendor");
+    public VendorCalls Calls { get; }
+    public LaneCommits Commits { get; }
+    public Workers Workers { get; }
+    public TestMayWork MayWork { get; } = new();
+
+    public static async Task<Frame> Start(
+        Action<FakeVendor>? vendor = null,
+        string onDelete = "delete",
+        string guard = "read",
+        AdapterOptions? options = null
+    )
+    {
+        var database = await TestPostgres.Create();
+        await database.Execute(AdapterTables.Create(Schema));
+        await database.Execute(TestOutbox.Table);
+        return new Frame(
+            database,
+            MapOf(onDelete, guard),
+            vendor,
+            options ?? new AdapterOptions { GatherMs = 5, CallTimeoutSeconds = 30 }
+        );
+    }
+
+    public static SystemMap MapOf(string onDelete = "delete", string guard = "read") =>
+        SyncConfig
+            .Parse(
+                System.Text.Encoding.UTF8.GetBytes(
+                    $$"""
+                    [
+                      { "name": "product", "fields": { "name": { "to": "name" } } },
+                      { "name": "vendor", "onDelete": "{{onDelete}}", "guard": "{{guard}}", "fields": {
+                        "name": { "to": "Name", "max": 20, "form": ["trim"] },
+                        "email": { "to": "Email", "max": 40, "form": ["trim", "lower"] },
+                        "phone": { "to": "Phone", "max": 12 } } }
+                    ]
+                    """
+                ),
+                "[]"u8
+            )
+            .System("vendor");
+
+    public Workers NewWorkers() =>
+        new(
+            Store,
+            Calls,
+            Commits,
+            Gate,
+            Rules,
+            Backoff,
+            Options,
+            Signal,
+            Outbox,
+            MayWork,
+            Telemetry,
+            TimeProvider.System,
+            "replica",
+            Log.For<Workers>()
+        );
+
+    // ---- what comes in ----
+
+    public static PushCustomer Command(
+        Operation operation,
+        Dictionary<string, string?>? write = null,
+        Dictionary<string, string?>? expect = null,
+        string? ext = null,
+        int generation = 0,
+        string customer = Customer,
+        long revision = 1
+    ) =>
+        new()
+        {
+            CommandId = Guid.NewGuid(),
+            System = "vendor",
+            CustomerId = customer,
+            Generation = generation,
+            Operation = operation,
+            ExternalId = ext,
+            Revision = revision,
+            Write = write ?? [],
+            Expect = expect ?? [],
+        };
+
+    public static Dictionary<string, string?> Values(params (string Path, string? Value)[] values) =>
+        values.ToDictionary(v => v.Path, v => v.Value);
+
+    public async Task TakeIn(params PushCustomer[] commands)
+    {
+        await using var connection = await Database.DataSource.OpenConnectionAsync();
+        await using var transaction = await connection.BeginTransactionAsync();
+        await Writer.Write([.. commands.Select(WorkRow.Of)], connection, default);
+        await transaction.CommitAsync();
+    }
+
+    public async Task TakeIn(params Hint[] hints)
+    {
+        await using var connection = await Database.DataSource.OpenConnectionAsync();
+        await using var transaction = await connection.BeginTransactionAsync();
+        await Hints.Take(connection, [.. hints.Select(h => (Guid.NewGuid(), h))], default);
+        await transaction.CommitAsync();
+    }
+
+    // ---- the worker ----
+
+    /// <summary>Runs every lane that is due, until none is.</summary>
+    public async Task Work()
+    {
+        for (var turn = 0; turn < 50; turn++)
+        {
+            var lanes = await Store.Take($"worker/{Guid.NewGuid()}", 100, default);
+            if (lanes.Count == 0)
+                return;
+            await Task.WhenAll(lanes.Select(l => Workers.Run(l, default)));
+        }
+
+        throw new InvalidOperationException("50 turns and still work: a round does not end its work");
+    }
+
+    /// <summary>Takes in, works, and answers the last report.</summary>
+    public async Task<CustomerReported> Do(PushCustomer command)
+    {
+        await TakeIn(command);
+        await Work();
+        return (await Reports()).LastOrDefault(r => r.Ack == command.CommandId)
+            ?? throw new InvalidOperationException($"no answer; {Log}");
+    }
+
+    /// <summary>A worker that is dropped after it has had so many needs met. Its lease stays.</summary>
+    public async Task<SteppedWorker> Begin()
+    {
+        var lane = Assert.Single(await Store.Take($"worker/{Guid.NewGuid()}", 1, default));
+        return new SteppedWorker(this, lane);
+    }
+
+    /// <summary>The leases of crashed and of slow workers run out.</summary>
+    public Task LeasesRunOut() =>
+        Database.Execute(
+            $"update {Schema}.link set taken_until = now() - interval '1 s' where taken_until is not null"
+        );
+
+    /// <summary>Back-offs are over.</summary>
+    public Task BackoffsEnd() => Database.Execute($"update {Schema}.link set due_at = now() where due_at > now()");
+
+    // ---- what came out ----
+
+    public async Task<IReadOnlyList<CustomerReported>> Reports() =>
+        [.. (await Outbox.All(Database)).OfType<CustomerReported>()];
+
+    public async Task<T> Message<T>() => Assert.IsType<T>((await Outbox.All(Database))[^1]);
+
+    public async Task<int> Messages() => (await Outbox.All(Database)).Count;
+
+    public Task<long> WorkRows() => Database.Scalar<long>($"select count(*) from {Schema}.work");
+
+    public Task<string> LedgerState(Guid commandId) =>
+        Database.Scalar<string>($"select state from {Schema}.ledger where command_id = '{commandId}'");
+
+    public Task<T> OfLink<T>(string column, string lane = "customer:c-1") =>
+        Database.Scalar<T>($"select {column} from {Schema}.link where lane = '{lane}'");
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync();
+        try
+        {
+            await _running;
+        }
+        catch (OperationCanceledException)
+        {
+            // That is how they end.
+        }
+
+        _stop.Dispose();
+        Calls.Dispose();
+        Telemetry.Dispose();
+        Signal.Dispose();
+        await Database.DisposeAsync();
+    }
+}
+
+/// <summary>Drives one round need by need, as a worker does, so that a test can stop it between any two.</summary>
+sealed class SteppedWorker
+{
+    readonly Frame _frame;
+    readonly Leased _lane;
+    readonly IEnumerator<Need> _needs;
+
+    public SteppedWorker(Frame frame, Leased lane)
+    {
+        (_frame, _lane) = (frame, lane);
+        Round = new Round(lane, frame.Rules, () => 0);
+        _needs = Round.Run().GetEnumerator();
+    }
+
+    public Round Round { get; }
+
+    public Need Current => _needs.Current;
+
+    /// <summary>Meets one need. False when there is none left, or the fence said no.</summary>
+    public async Task<bool> Step()
+    {
+        if (!_needs.MoveNext())
+            return false;
+        if (_needs.Current is Need.Open { Entry: var entry })
+        {
+            if (!await _frame.Commits.Commit(new LaneWrite.Open(_lane.TakenBy, Before, Round.Link, entry)))
+                return false;
+            Round.Opened(entry);
+        }
+        else
+        {
+            await _frame.Calls.Do(Round, _needs.Current, default);
+        }
+
+        return true;
+    }
+
+    /// <summary>Meets needs up to and including the first of this kind.</summary>
+    public async Task Through<T>()
+        where T : Need
+    {
+        while (await Step())
+        {
+            if (Current is T)
+                return;
+        }
+
+        Assert.Fail($"the round never needed {typeof(T).Name}");
+    }
+
+    /// <summary>Goes to the end, and commits. False when it was fenced.</summary>
+    public async Task<bool> Finish()
+    {
+        while (await Step())
+        {
+            // On to the end.
+        }
+
+        if (Round.End is not RoundEnd.Over over)
+            return false;
+        return await _frame.Commits.Commit(
+            new LaneWrite.Finish(_lane.TakenBy, Before, Round.Link)
+            {
+                Ledger = over.Ledger,
+                Messages = over.Message is { } message ? [_frame.Outbox.Encode(message)] : [],
+                Done = [.. over.Done.Select(w => w.Id)],
+            }
+        );
+    }
+
+    Link Before => _lane.Link with { Version = Round.Link.Version };
+}
+
+sealed class TestHealth : IAdapterHealth
+{
+    public Dictionary<string, string> Reasons { get; } = [];
+
+    public void Set(string code, string? detail)
+    {
+        lock (Reasons)
+        {
+            if (detail is null)
+                Reasons.Remove(code);
+            else
+                Reasons[code] = detail;
+        }
+    }
+}
+
+sealed class TestMayWork : IMayWork
+{
+    public bool Now { get; set; } = true;
+}

@@ -1,0 +1,61 @@
+using System.Text;
+using System.Text.Json;
+using Npgsql;
+using Sync.Contracts;
+using Sync.Messaging.Outbox;
+using Sync.Messaging.Wire;
+using Sync.Tests.Support;
+
+namespace Sync.Tests.Adapters;
+
+/// <summary>An outbox of one table, read back by the test: what stands in it was committed with the lane.</summary>
+sealed class TestOutbox : IOutbox
+{
+    readonly MessageCatalog _catalog = new();
+    readonly MessageEncoder _encoder;
+
+    public TestOutbox()
+    {
+        foreach (var m in Wire.All)
+            _catalog.Add(new MessageKind(m.Type, m.Json, m.Topic, m.Key, m.Sequence, m.Problem));
+        _encoder = new MessageEncoder(_catalog, "sync/test", TimeProvider.System);
+    }
+
+    public const string Table =
+        "create table test_outbox (id bigint generated always as identity primary key, type text, body text, traceparent text)";
+
+    public OutgoingMessage Encode(object message, Guid? causationId = null) => _encoder.Encode(message, causationId);
+
+    public async Task Write(
+        NpgsqlConnection connection,
+        IReadOnlyList<OutgoingMessage> messages,
+        CancellationToken cancellationToken
+    )
+    {
+        foreach (var message in messages)
+        {
+            await using var command = new NpgsqlCommand(
+                "insert into test_outbox (type, body, traceparent) values ($1, $2, $3)",
+                connection
+            );
+            command.Parameters.Add(new() { Value = message.Headers.Text(CloudEventNames.Type)! });
+            command.Parameters.Add(new() { Value = Encoding.UTF8.GetString(message.Body) });
+            command.Parameters.Add(
+                new() { Value = (object?)message.Headers.Text(CloudEventNames.TraceParent) ?? DBNull.Value }
+            );
+            await command.ExecuteNonQueryAsync(cancellationToken);
+        }
+    }
+
+    public void Signal() { }
+
+    public async Task<IReadOnlyList<object>> All(TestPostgres database)
+    {
+        List<object> messages = [];
+        await using var command = database.DataSource.CreateCommand("select type, body from test_outbox order by id");
+        await using var rows = await command.ExecuteReaderAsync();
+        while (await rows.ReadAsync())
+            messages.Add(JsonSerializer.Deserialize(rows.GetString(1), _catalog.Find(rows.GetString(0))!.Json)!);
+        return messages;
+    }
+}
