@@ -38,6 +38,7 @@ sealed class Batch : IAsyncDisposable
     readonly bool _solo;
     int _active;
     bool _round;
+    Task _lastRound = Task.CompletedTask;
     bool _isOpening = true;
     bool _isClosed;
 
@@ -76,6 +77,9 @@ sealed class Batch : IAsyncDisposable
     public Task Failed => _failed.Task;
 
     public Exception? Failure { get; private set; }
+
+    /// <summary>The round that may still be asking PostgreSQL; the connection may not be closed under it.</summary>
+    public Task LastRound => _lastRound;
 
     public int Rounds { get; private set; }
 
@@ -427,7 +431,7 @@ sealed class Batch : IAsyncDisposable
         ParkedRead[] reads = [.. _parkedReads];
         _parkedLoads.Clear();
         _parkedReads.Clear();
-        _ = Task.Run(() => Round(loads, reads));
+        _lastRound = Task.Run(() => Round(loads, reads));
     }
 
     async Task Round(ParkedLoad[] loads, ParkedRead[] reads)

@@ -95,13 +95,13 @@ sealed class BatchRunner(
             var failure = batch.Failure ?? e;
             batch.SetRolledBack(failure);
             activity?.SetStatus(ActivityStatusCode.Error, failure.GetType().Name);
-            await Settled(dispatches).ConfigureAwait(false);
+            await Settled(dispatches, batch.LastRound).ConfigureAwait(false);
             return new(failure, Failures.Classify(failure, committing), [], batch.Rounds, batch.PatienceEnded);
         }
 
         brake.Count(batch.DeadLetters);
         batch.SetCommitted();
-        await Settled(dispatches).ConfigureAwait(false);
+        await Settled(dispatches, batch.LastRound).ConfigureAwait(false);
         return new(null, null, batch.DeadLetters, batch.Rounds, batch.PatienceEnded);
     }
 
@@ -189,11 +189,11 @@ sealed class BatchRunner(
     }
 
     /// <summary>Lets the dispatchers see the outcome; their own failures were heard where they happened.</summary>
-    async Task Settled(List<Task> dispatches)
+    async Task Settled(List<Task> dispatches, Task lastRound)
     {
         Task[] all;
         lock (dispatches)
-            all = [.. dispatches];
+            all = [.. dispatches, lastRound];
         await Task.WhenAny(Task.WhenAll(all), Task.Delay(Grace, time)).ConfigureAwait(false);
         foreach (var dispatched in all)
             _ = dispatched.Exception;

@@ -303,6 +303,7 @@ sealed class ConsumerLoop : IAssignmentListener, IDisposable
         var pending = Owned(records);
         var tries = 0;
         var waits = 0;
+        var timeouts = 0;
         // Records that have to go one by one: all that are pending, until the culprit is found, or to the end.
         var solo = Solo.None;
         while (pending.Count > 0 && !_rebuild)
@@ -315,7 +316,7 @@ sealed class ConsumerLoop : IAssignmentListener, IDisposable
                 _metrics.Committed(_group, chunk, solo is not Solo.None);
                 Applied(advances, result);
                 pending = pending[chunk.Count..];
-                tries = waits = _failures = 0;
+                tries = waits = timeouts = _failures = 0;
                 continue;
             }
 
@@ -341,6 +342,10 @@ sealed class ConsumerLoop : IAssignmentListener, IDisposable
                     tries = 0;
                     _logger.Solo(_group, pending.Count, cause);
                     break;
+                // A process that was stopped for a while finds its budget spent as well: only a second time is a verdict.
+                case FailureClass.HandlerTimeout when ++timeouts < 2:
+                    _logger.BatchRetried(_group, chunk.Count, cause, timeouts);
+                    break;
                 case FailureClass.Transient or FailureClass.Unavailable:
                     Wait(cause, pending.Count, waits++);
                     break;
@@ -357,6 +362,7 @@ sealed class ConsumerLoop : IAssignmentListener, IDisposable
                 default:
                     if (!TryCondemn(chunk[0], advances, result, ref waits))
                         return;
+                    timeouts = 0;
                     if (solo is Solo.UntilCulprit)
                         solo = Solo.None;
                     break;
