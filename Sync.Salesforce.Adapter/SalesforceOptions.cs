@@ -1,6 +1,4 @@
 using System.ComponentModel.DataAnnotations;
-using Microsoft.Extensions.Options;
-using Sync.Mapping;
 
 namespace Sync.Salesforce.Adapter;
 
@@ -10,7 +8,7 @@ sealed class SalesforceOptions : IValidatableObject
     public const string Section = "Salesforce";
 
     /// <summary>The org's My Domain, <c>https://….my.salesforce.com</c>: the client credentials flow works nowhere else.</summary>
-    [Required(ErrorMessage = "is not set; it is the org's https://….my.salesforce.com")]
+    [Required(ErrorMessage = "is not set; it is the address of the org itself, https://<org>.my.salesforce.com")]
     public string LoginUrl { get; set; } = "";
 
     [Required(ErrorMessage = "is not set; it is the consumer key of the external client app")]
@@ -41,19 +39,10 @@ sealed class SalesforceOptions : IValidatableObject
             yield return new("is no http or https address", [nameof(LoginUrl)]);
         else if (login.Host is "login.salesforce.com" or "test.salesforce.com")
             yield return new(
-                $"is {login.Host}, where the client credentials flow does not work; set the org's https://….my.salesforce.com",
+                $"is {login.Host}, where the client credentials flow does not work; set the address of the org itself, https://<org>.my.salesforce.com",
                 [nameof(LoginUrl)]
             );
         else if (login.PathAndQuery is not "/" || login.UserInfo.Length > 0)
             yield return new("must be scheme and host only", [nameof(LoginUrl)]);
     }
-}
-
-/// <summary>The mapping is checked with the settings, so that the faults of both are named at once.</summary>
-sealed class SalesforceMappingCheck(SyncConfig config) : IValidateOptions<SalesforceOptions>
-{
-    public ValidateOptionsResult Validate(string? name, SalesforceOptions options) =>
-        SalesforceMapping.Faults(config).ToList() is { Count: > 0 } faults
-            ? ValidateOptionsResult.Fail(faults)
-            : ValidateOptionsResult.Success;
 }

@@ -13,7 +13,7 @@ static class SalesforceServices
     {
         services.TryAddSingleton(TimeProvider.System);
         services.AddSettings<SalesforceOptions>(SalesforceOptions.Section);
-        services.AddSingleton<IValidateOptions<SalesforceOptions>, SalesforceMappingCheck>();
+        services.AddMappingCheck<SalesforceOptions>(SalesforceMapping.Faults);
         services.AddSingleton(p => p.GetRequiredService<IOptions<SalesforceOptions>>().Value);
         services.AddSingleton<SalesforceMapping>();
         services.AddSingleton<ApiBudget>();

@@ -1,6 +1,4 @@
 using System.ComponentModel.DataAnnotations;
-using Microsoft.Extensions.Options;
-using Sync.Mapping;
 
 namespace Sync.Stripe.Adapter;
 
@@ -11,7 +9,7 @@ sealed class StripeOptions : IValidatableObject
     public const string PublicApi = "https://api.stripe.com";
 
     /// <summary>A secret or restricted key.</summary>
-    [Required(ErrorMessage = "is not set; it is the secret key of the account (sk_… or rk_…)")]
+    [Required(ErrorMessage = "is not set; it is the secret key of the account (sk_... or rk_...)")]
     public string ApiKey { get; set; } = "";
 
     public string ApiBase { get; set; } = PublicApi;
@@ -56,13 +54,4 @@ sealed class StripeOptions : IValidatableObject
         else if (ApiBase.EndsWith('/') || api.PathAndQuery is not "/" || api.UserInfo.Length > 0)
             yield return new("must be scheme, host and port only, without a slash at its end", [nameof(ApiBase)]);
     }
-}
-
-/// <summary>The mapping is checked with the settings, so that the faults of both are named at once.</summary>
-sealed class StripeMappingCheck(SyncConfig config) : IValidateOptions<StripeOptions>
-{
-    public ValidateOptionsResult Validate(string? name, StripeOptions options) =>
-        StripeMapping.Faults(config).ToList() is { Count: > 0 } faults
-            ? ValidateOptionsResult.Fail(faults)
-            : ValidateOptionsResult.Success;
 }

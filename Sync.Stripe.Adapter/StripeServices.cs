@@ -13,7 +13,7 @@ static class StripeServices
     {
         services.TryAddSingleton(TimeProvider.System);
         services.AddSettings<StripeOptions>(StripeOptions.Section);
-        services.AddSingleton<IValidateOptions<StripeOptions>, StripeMappingCheck>();
+        services.AddMappingCheck<StripeOptions>(StripeMapping.Faults);
         services.AddSingleton(p => p.GetRequiredService<IOptions<StripeOptions>>().Value);
         services.AddSingleton<StripeMapping>();
         services.AddSingleton<StripeLimits>();

@@ -224,7 +224,8 @@ sealed partial class ManagedProcess : IAsyncDisposable
                 or "SALESFORCE"
                 or "PRODUCT"
                 or "SANDBOX"
-                or "ADAPTER";
+                or "ADAPTER"
+                or "CONSUMING";
 
     static string DotnetHost() =>
         Environment.ProcessPath is { } path && Path.GetFileNameWithoutExtension(path) == "dotnet" ? path : "dotnet";

@@ -61,6 +61,9 @@ sealed class FakeVendor(SystemMap map) : IVendor
     /// <summary>Whether records have versions that a write may name.</summary>
     public bool Guards { get; set; } = true;
 
+    /// <summary>Our id is unique among live records.</summary>
+    public bool UniqueIds { get; set; } = true;
+
     /// <summary>Keys make a repeat harmless.</summary>
     public bool Keys { get; set; }
 
@@ -244,7 +247,7 @@ sealed class FakeVendor(SystemMap map) : IVendor
     {
         if (Refused(request.Write) is { } refused)
             return refused;
-        if (!Keys && _rows.Values.FirstOrDefault(r => r.CustomerId == request.CustomerId && !r.Deleted) is { } there)
+        if (UniqueIds && !Keys && _rows.Values.FirstOrDefault(r => r.CustomerId == request.CustomerId && !r.Deleted) is { } there)
             return new VendorResult.Taken(there.Id);
         var row = new Row
         {

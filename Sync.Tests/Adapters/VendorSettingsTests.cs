@@ -1,7 +1,9 @@
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
+using Sync.Adapter.Hosting;
 using Sync.Adapter.Vendors;
 using Sync.Mapping;
 using Sync.Messaging.Hosting;
@@ -87,6 +89,53 @@ public sealed class VendorSettingsTests
     [Theory]
     [InlineData("stripe")]
     [InlineData("salesforce")]
+    public async Task An_adapter_without_settings_refuses_to_start(string system) =>
+        Assert.Equal(SyncProcess.Refused, await SyncProcess.Run(Process(system), []));
+
+    /// <summary>A broken mapping file hides no fault of the settings, and is no crash.</summary>
+    [Theory]
+    [InlineData("stripe")]
+    [InlineData("salesforce")]
+    public void An_adapter_whose_mapping_is_nowhere_refuses_to_start(string system)
+    {
+        using var host = Process(system, ("Sync:Config", "/nowhere")).Build();
+
+        var refused = Assert.Throws<AggregateException>(() =>
+            host.Services.GetRequiredService<IStartupValidator>().Validate()
+        );
+
+        Assert.All(refused.InnerExceptions, e => Assert.IsType<OptionsValidationException>(e));
+        Assert.Contains("/nowhere", refused.ToString(), StringComparison.Ordinal);
+        Assert.Contains($"{system.ToUpperInvariant()}__", refused.ToString(), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("stripe")]
+    [InlineData("salesforce")]
+    public void Every_part_of_the_process_can_be_made(string system)
+    {
+        using var host = Process(
+                system,
+                ("Sync:Config", Path.Combine(Repository.Root, "config")),
+                ("Kafka:Bootstrap", "127.0.0.1:1"),
+                ("Database:Url", "Host=127.0.0.1;Port=1;Database=x;Username=x"),
+                ("Sync:Replica", "one"),
+                ("Stripe:ApiKey", "sk_test_x"),
+                ("Salesforce:LoginUrl", "https://acme.my.salesforce.com"),
+                ("Salesforce:ClientId", "id"),
+                ("Salesforce:ClientSecret", "hush")
+            )
+            .Build();
+
+        host.Services.GetRequiredService<IStartupValidator>().Validate();
+
+        Assert.NotEmpty(host.Services.GetServices<IHostedService>());
+        Assert.Equal(system, host.Services.GetRequiredService<IVendor>().Name);
+    }
+
+    [Theory]
+    [InlineData("stripe")]
+    [InlineData("salesforce")]
     public async Task The_first_migration_makes_the_schema_and_takes_it_away(string schema)
     {
         await using var database = await TestPostgres.Create();
@@ -111,6 +160,17 @@ public sealed class VendorSettingsTests
                 tables.Add(reader.GetString(0));
             return tables;
         }
+    }
+
+    static HostApplicationBuilder Process(string system, params (string Name, string Value)[] settings)
+    {
+        var builder =
+            system == StripeDb.Schema
+                ? AdapterHost.CreateBuilder<StripeDb>([], system, services => services.AddStripe())
+                : AdapterHost.CreateBuilder<SalesforceDb>([], system, services => services.AddSalesforce());
+        builder.Configuration.Sources.Clear();
+        builder.Configuration.AddInMemoryCollection(settings.ToDictionary(s => s.Name, s => (string?)s.Value));
+        return builder;
     }
 
     static DbContext Context(string schema, string connection)

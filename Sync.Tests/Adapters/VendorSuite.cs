@@ -484,7 +484,7 @@ public abstract class VendorSuite : IAsyncLifetime
         return result.Objects;
     }
 
-    FindRequest Look(string customerId) =>
+    static FindRequest Look(string customerId) =>
         new(customerId, TimeProvider.System.GetUtcNow().AddMinutes(-10), "jane@example.com");
 
     Task Fault(string kind, string operation) =>

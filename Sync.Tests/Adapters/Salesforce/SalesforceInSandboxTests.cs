@@ -157,7 +157,7 @@ public sealed class SalesforceInSandboxTests : VendorSuite
 
         public override int CallsFor(int creates) => (creates + 199) / 200;
 
-        public override Task<VendorBench> Another(bool wrongCredentials, int timeoutSeconds) =>
+        public override Task<VendorBench> Another(bool wrongCredentials = false, int timeoutSeconds = 30) =>
             Task.FromResult<VendorBench>(new Bench(Sandbox, ownsSandbox: false, wrongCredentials, timeoutSeconds));
 
         // Every field that this Account has and a person can write is mapped.

@@ -108,7 +108,7 @@ public sealed class StripeInSandboxTests : VendorSuite
 
         public override int CallsFor(int creates) => creates;
 
-        public override Task<VendorBench> Another(bool wrongCredentials, int timeoutSeconds) =>
+        public override Task<VendorBench> Another(bool wrongCredentials = false, int timeoutSeconds = 30) =>
             Task.FromResult<VendorBench>(new Bench(Sandbox, ownsSandbox: false, wrongCredentials, timeoutSeconds));
 
         public override void PutForeignData(string id)
