@@ -31,7 +31,7 @@ sealed class Turn
         _message = message;
         _orchestration = orchestration;
         _moment = orchestration.Moment();
-        _sentAt = sentAt ?? _moment.Now;
+        _sentAt = sentAt is { } sent ? Orchestration.Storable(sent) : _moment.Now;
         _attentionBefore = sync.Attention;
         _report = message switch
         {

@@ -18,9 +18,18 @@ sealed class MiniWorld(OrchestratorHarness harness, string customerId)
 
     readonly Dictionary<string, Dictionary<string, string?>> _records = [];
     readonly Dictionary<string, long> _obs = [];
-    readonly Dictionary<string, Queue<object>> _commands = Config.Systems.Keys.ToDictionary(s => s, _ => new Queue<object>());
-    readonly Dictionary<string, Queue<object>> _reports = Config.Systems.Keys.ToDictionary(s => s, _ => new Queue<object>());
-    readonly Dictionary<string, List<object>> _delivered = Config.Systems.Keys.ToDictionary(s => s, _ => new List<object>());
+    readonly Dictionary<string, Queue<object>> _commands = Config.Systems.Keys.ToDictionary(
+        s => s,
+        _ => new Queue<object>()
+    );
+    readonly Dictionary<string, Queue<object>> _reports = Config.Systems.Keys.ToDictionary(
+        s => s,
+        _ => new Queue<object>()
+    );
+    readonly Dictionary<string, List<object>> _delivered = Config.Systems.Keys.ToDictionary(
+        s => s,
+        _ => new List<object>()
+    );
     readonly Dictionary<Guid, PushCustomer> _done = [];
     readonly HashSet<Guid> _applied = [];
     readonly Dictionary<string, List<string?>> _golden = [];
@@ -135,7 +144,9 @@ sealed class MiniWorld(OrchestratorHarness harness, string customerId)
             if (_applied.Add(asked.CommandId))
             {
                 var written = asked
-                    .Write.Where(w => _records[Product].GetValueOrDefault(w.Key) == asked.Expect.GetValueOrDefault(w.Key))
+                    .Write.Where(w =>
+                        _records[Product].GetValueOrDefault(w.Key) == asked.Expect.GetValueOrDefault(w.Key)
+                    )
                     .ToDictionary(w => w.Key, w => w.Value);
                 foreach (var (path, value) in written.Where(w => Fields.Contains(w.Key)))
                     _records[Product][path] = value;
@@ -156,7 +167,8 @@ sealed class MiniWorld(OrchestratorHarness harness, string customerId)
         if (push.Operation == Operation.Create)
             _records[system] = Fields.ToDictionary(f => f, _ => (string?)null);
         var record = _records[system];
-        var moved = push.Operation == Operation.Update
+        var moved =
+            push.Operation == Operation.Update
             && push.Write.Any(w =>
                 record.GetValueOrDefault(w.Key) != push.Expect.GetValueOrDefault(w.Key)
                 && !Normaliser.Same(Config.System(system).Fields[w.Key], w.Value, record.GetValueOrDefault(w.Key))
@@ -267,9 +279,7 @@ sealed class MiniWorld(OrchestratorHarness harness, string customerId)
             Obs = _obs[vendor] = _obs.GetValueOrDefault(vendor) + 1,
             ExternalId = $"{vendor}-1",
             IdOnObject = true,
-            Fields = Config
-                .System(vendor)
-                .Fields.Keys.ToDictionary(f => f, f => _records[vendor].GetValueOrDefault(f)),
+            Fields = Config.System(vendor).Fields.Keys.ToDictionary(f => f, f => _records[vendor].GetValueOrDefault(f)),
         };
 
     /// <summary>Telephone numbers are in mixed case, so that both vendors store another form.</summary>

@@ -53,7 +53,13 @@ public sealed class PropertyTests
 
                         Assert.Equal(before, States.Text(story.Customer));
                         // Levels may be told again; nothing is asked again.
-                        Assert.DoesNotContain(story.Take(), m => m is PushCustomer { Operation: not Operation.Read and not Operation.DeleteObject } or Sync.Contracts.Customers.CustomerCommand);
+                        Assert.DoesNotContain(
+                            story.Take(),
+                            m =>
+                                m
+                                    is PushCustomer { Operation: not Operation.Read and not Operation.DeleteObject }
+                                        or Sync.Contracts.Customers.CustomerCommand
+                        );
                     }
                 },
                 iter: Schedules,
@@ -140,7 +146,13 @@ public sealed class PropertyTests
         var value = $"v{choice}";
         return (choice / 2 % 12) switch
         {
-            0 => Scenario.ProductSays(++story.Revision, null, ("name", value), ("email", $"{value}@example.com"), ("address.city", "Rome")),
+            0 => Scenario.ProductSays(
+                ++story.Revision,
+                null,
+                ("name", value),
+                ("email", $"{value}@example.com"),
+                ("address.city", "Rome")
+            ),
             1 => Scenario.ProductSays(++story.Revision, null, ("name", "Ann"), ("address.city", value)),
             2 => story.State == "Live" ? story.Report(vendor, ("email", $"{value}@example.com")) : story.Report(vendor),
             3 => story.Report(vendor, ("address.city", value)),
@@ -163,7 +175,11 @@ public sealed class PropertyTests
                 }
                 : null,
             _ => choice % 5 == 0
-                ? story.Report(vendor) with { Gone = true, Fields = null }
+                ? story.Report(vendor) with
+                {
+                    Gone = true,
+                    Fields = null,
+                }
                 : Requests.Duplicate(vendor, "copy", ours: true),
         };
     }

@@ -26,7 +26,10 @@ public sealed class ProtocolTests
         await story.Edit(Crm);
 
         Assert.Equal("Cd2", story.Golden("phone"));
-        Assert.Equal(("cd2", "CD2"), (story.Customer.System(Billing).Base["phone"], story.Customer.System(Crm).Base["phone"]));
+        Assert.Equal(
+            ("cd2", "CD2"),
+            (story.Customer.System(Billing).Base["phone"], story.Customer.System(Crm).Base["phone"])
+        );
         Assert.Equal("Cd2", story.Customer.System(Crm).At["phone"]);
         Assert.Empty(story.Take());
         Assert.Empty(story.Customer.Behind);
@@ -69,10 +72,7 @@ public sealed class ProtocolTests
 
         Assert.Equal("v3@example.com", story.Golden("email"));
         await story.AnswerAll();
-        Assert.All(
-            Config.Systems.Keys,
-            s => Assert.Equal("v3@example.com", story.Customer.System(s).Base["email"])
-        );
+        Assert.All(Config.Systems.Keys, s => Assert.Equal("v3@example.com", story.Customer.System(s).Base["email"]));
         Assert.DoesNotContain(
             story.Take().OfType<PushCustomer>(),
             p => p.System == Crm && p.Write.ContainsKey("email")
@@ -178,9 +178,7 @@ public sealed class ProtocolTests
         story.Take();
         story.Harness.Time.Advance(TimeSpan.FromDays(1));
 
-        Assert.Null(
-            await story.Harness.Send(new Due { CustomerId = Scenario.Id }, schedulingToken: Guid.NewGuid())
-        );
+        Assert.Null(await story.Harness.Send(new Due { CustomerId = Scenario.Id }, schedulingToken: Guid.NewGuid()));
 
         Assert.Empty(story.Take());
     }
@@ -483,12 +481,7 @@ public sealed class ProtocolTests
     public async Task A_side_is_chosen_by_what_a_system_holds_now()
     {
         await using var story = await Scenario.InStep(null, ("address.city", "Rome"));
-        await story.Snapshot(
-            ("name", "Ann"),
-            ("email", "ann@example.com"),
-            ("phone", "Ab1"),
-            ("address.city", "Oslo")
-        );
+        await story.Snapshot(("name", "Ann"), ("email", "ann@example.com"), ("phone", "Ab1"), ("address.city", "Oslo"));
         await story.Edit(Crm, ("address.city", "Kyiv"));
         Assert.Equal("conflict-held golden address.city", story.Customer.Attention);
         Assert.Equal("Oslo", story.Golden("address.city"));
@@ -507,30 +500,17 @@ public sealed class ProtocolTests
         Assert.Null(story.Customer.Attention);
 
         await story.AnswerAll();
-        Assert.All(
-            Config.Systems.Keys,
-            s => Assert.Equal("Kyiv", story.Customer.System(s).Base["address.city"])
-        );
+        Assert.All(Config.Systems.Keys, s => Assert.Equal("Kyiv", story.Customer.System(s).Base["address.city"]));
     }
 
     [Fact]
     public async Task A_held_conflict_ends_by_itself_when_all_sides_agree()
     {
         await using var story = await Scenario.InStep(null, ("address.city", "Rome"));
-        await story.Snapshot(
-            ("name", "Ann"),
-            ("email", "ann@example.com"),
-            ("phone", "Ab1"),
-            ("address.city", "Oslo")
-        );
+        await story.Snapshot(("name", "Ann"), ("email", "ann@example.com"), ("phone", "Ab1"), ("address.city", "Oslo"));
         await story.Edit(Crm, ("address.city", "Kyiv"));
 
-        await story.Snapshot(
-            ("name", "Ann"),
-            ("email", "ann@example.com"),
-            ("phone", "Ab1"),
-            ("address.city", "Kyiv")
-        );
+        await story.Snapshot(("name", "Ann"), ("email", "ann@example.com"), ("phone", "Ab1"), ("address.city", "Kyiv"));
 
         Assert.Null(story.Customer.Attention);
         Assert.Equal("Kyiv", story.Golden("address.city"));
@@ -540,12 +520,7 @@ public sealed class ProtocolTests
     public async Task A_held_field_is_not_written_anywhere()
     {
         await using var story = await Scenario.InStep(null, ("address.city", "Rome"));
-        await story.Snapshot(
-            ("name", "Ann"),
-            ("email", "ann@example.com"),
-            ("phone", "Ab1"),
-            ("address.city", "Oslo")
-        );
+        await story.Snapshot(("name", "Ann"), ("email", "ann@example.com"), ("phone", "Ab1"), ("address.city", "Oslo"));
         await story.Edit(Crm, ("address.city", "Kyiv"));
         await story.Answer(Crm, ("address.city", "Kyiv"));
         story.Take();
@@ -581,11 +556,7 @@ public sealed class ProtocolTests
     public async Task A_conflict_goes_to_whom_the_mapping_says(string path, bool laterWins)
     {
         await using var story = await Scenario.InStep();
-        await story.Snapshot(
-            ("name", "product's name"),
-            ("email", "product@example.com"),
-            ("phone", "Ab1")
-        );
+        await story.Snapshot(("name", "product's name"), ("email", "product@example.com"), ("phone", "Ab1"));
         var products = story.Golden(path);
 
         await story.Edit(Crm, (path, "crm's own"));

@@ -36,12 +36,13 @@ namespace Sync.Orchestrator.Storage.Migrations
                     ignored = table.Column<string>(type: "text", nullable: true),
                     moved_at = table.Column<DateTimeOffset>(type: "timestamp with time zone", nullable: true),
                     due_token = table.Column<Guid>(type: "uuid", nullable: true),
-                    due_at = table.Column<DateTimeOffset>(type: "timestamp with time zone", nullable: true)
+                    due_at = table.Column<DateTimeOffset>(type: "timestamp with time zone", nullable: true),
                 },
                 constraints: table =>
                 {
                     table.PrimaryKey("pk_customer", x => x.correlation_id);
-                });
+                }
+            );
 
             migrationBuilder.CreateTable(
                 name: "found_object",
@@ -59,20 +60,25 @@ namespace Sync.Orchestrator.Storage.Migrations
                     reason = table.Column<string>(type: "text", nullable: true),
                     attempt = table.Column<int>(type: "integer", nullable: false),
                     since = table.Column<DateTimeOffset>(type: "timestamp with time zone", nullable: false),
-                    due_token = table.Column<Guid>(type: "uuid", nullable: true)
+                    due_token = table.Column<Guid>(type: "uuid", nullable: true),
                 },
                 constraints: table =>
                 {
                     table.PrimaryKey("pk_found_object", x => x.correlation_id);
-                });
+                }
+            );
 
             migrationBuilder.CreateTable(
                 name: "timeline",
                 schema: "sync",
                 columns: table => new
                 {
-                    id = table.Column<long>(type: "bigint", nullable: false)
-                        .Annotation("Npgsql:ValueGenerationStrategy", NpgsqlValueGenerationStrategy.IdentityAlwaysColumn),
+                    id = table
+                        .Column<long>(type: "bigint", nullable: false)
+                        .Annotation(
+                            "Npgsql:ValueGenerationStrategy",
+                            NpgsqlValueGenerationStrategy.IdentityAlwaysColumn
+                        ),
                     at = table.Column<DateTimeOffset>(type: "timestamp with time zone", nullable: false),
                     correlation_id = table.Column<Guid>(type: "uuid", nullable: false),
                     customer_id = table.Column<string>(type: "text", nullable: true),
@@ -89,52 +95,55 @@ namespace Sync.Orchestrator.Storage.Migrations
                     trace_id = table.Column<string>(type: "text", nullable: true),
                     vendor_request_id = table.Column<string>(type: "text", nullable: true),
                     calls = table.Column<double>(type: "double precision", nullable: true),
-                    duration_ms = table.Column<long>(type: "bigint", nullable: true)
+                    duration_ms = table.Column<long>(type: "bigint", nullable: true),
                 },
                 constraints: table =>
                 {
                     table.PrimaryKey("pk_timeline", x => x.id);
-                });
+                }
+            );
 
             migrationBuilder.CreateIndex(
                 name: "ix_customer_attention",
                 schema: "sync",
                 table: "customer",
                 column: "attention",
-                filter: "attention is not null");
+                filter: "attention is not null"
+            );
 
             migrationBuilder.CreateIndex(
                 name: "ix_customer_customer_id",
                 schema: "sync",
                 table: "customer",
-                column: "customer_id");
+                column: "customer_id"
+            );
 
             migrationBuilder.CreateIndex(
                 name: "ix_customer_email_key",
                 schema: "sync",
                 table: "customer",
                 column: "email_key",
-                filter: "email_key is not null");
+                filter: "email_key is not null"
+            );
 
             migrationBuilder.CreateIndex(
                 name: "ix_found_object_current_state",
                 schema: "sync",
                 table: "found_object",
                 column: "current_state",
-                filter: "current_state <> 'Linked'");
+                filter: "current_state <> 'Linked'"
+            );
 
-            migrationBuilder.CreateIndex(
-                name: "ix_timeline_at",
-                schema: "sync",
-                table: "timeline",
-                column: "at")
+            migrationBuilder
+                .CreateIndex(name: "ix_timeline_at", schema: "sync", table: "timeline", column: "at")
                 .Annotation("Npgsql:IndexMethod", "brin");
 
             migrationBuilder.CreateIndex(
                 name: "ix_timeline_correlation_id_id",
                 schema: "sync",
                 table: "timeline",
-                columns: new[] { "correlation_id", "id" });
+                columns: new[] { "correlation_id", "id" }
+            );
 
             foreach (var statement in Views.Create)
                 migrationBuilder.Sql(statement);
@@ -146,17 +155,11 @@ namespace Sync.Orchestrator.Storage.Migrations
             foreach (var statement in Views.Drop)
                 migrationBuilder.Sql(statement);
 
-            migrationBuilder.DropTable(
-                name: "customer",
-                schema: "sync");
+            migrationBuilder.DropTable(name: "customer", schema: "sync");
 
-            migrationBuilder.DropTable(
-                name: "found_object",
-                schema: "sync");
+            migrationBuilder.DropTable(name: "found_object", schema: "sync");
 
-            migrationBuilder.DropTable(
-                name: "timeline",
-                schema: "sync");
+            migrationBuilder.DropTable(name: "timeline", schema: "sync");
 
             migrationBuilder.DropMessagingTables("sync");
         }
