@@ -14,6 +14,14 @@ namespace Sync.Messaging.Kafka;
 /// </summary>
 sealed class ConsumingMetrics : IDisposable
 {
+    static readonly Meter Shared = new(KernelTelemetry.MeterName);
+
+    /// <summary>One counter for both directions: consuming and delivering write to the same table.</summary>
+    public static readonly Counter<long> DeadLetters = Shared.CreateCounter<long>(
+        "sync.kernel.dead_letters",
+        "{record}"
+    );
+
     readonly Meter _meter = new(KernelTelemetry.MeterName);
     readonly TimeProvider _time;
     readonly Counter<long> _consumed;
@@ -26,7 +34,6 @@ sealed class ConsumingMetrics : IDisposable
     readonly Counter<long> _solo;
     readonly Counter<long> _fenced;
     readonly Counter<long> _dropped;
-    readonly Counter<long> _deadLetters;
     readonly Counter<long> _gaps;
 
     public ConsumingMetrics(ConsumerBoard board, TimeProvider time)
@@ -42,7 +49,6 @@ sealed class ConsumingMetrics : IDisposable
         _solo = _meter.CreateCounter<long>("sync.kernel.solo.messages", "{message}");
         _fenced = _meter.CreateCounter<long>("sync.kernel.fenced", "{batch}");
         _dropped = _meter.CreateCounter<long>("sync.kernel.dropped", "{record}");
-        _deadLetters = _meter.CreateCounter<long>("sync.kernel.dead_letters", "{record}");
         _gaps = _meter.CreateCounter<long>("sync.kernel.feed_gap", "{gap}");
         _meter.CreateObservableGauge("sync.kernel.consumer.lag", () => Lags(board, l => l.Records), "{record}");
         _meter.CreateObservableGauge("sync.kernel.consumer.lag.seconds", () => Lags(board, l => l.Seconds(time)), "s");
@@ -99,7 +105,15 @@ sealed class ConsumingMetrics : IDisposable
     public void Dropped(string group, string reason) => _dropped.Add(1, Tags(group, ("reason", reason)));
 
     public void DeadLettered(string group, DeadLetter letter) =>
-        _deadLetters.Add(1, Tags(group, ("reason", letter.Code), ("messaging.destination.name", letter.Record.Topic)));
+        DeadLetters.Add(
+            1,
+            Tags(
+                group,
+                ("reason", letter.Code),
+                ("direction", "in"),
+                ("messaging.destination.name", letter.Record.Topic)
+            )
+        );
 
     public void Gap(string group, string topic, string reason) =>
         _gaps.Add(1, Tags(group, ("reason", reason), ("messaging.destination.name", topic)));
