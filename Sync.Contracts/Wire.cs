@@ -83,6 +83,7 @@ public static class Wire
         Request("sync.request.object-parked.v1", ContractsJson.Default.ObjectParked, m => m.ExternalId),
         Request("sync.request.relink-object.v1", ContractsJson.Default.RelinkObject, m => m.ExternalId),
         Request("sync.request.due.v1", ContractsJson.Default.Due, m => m.CustomerId),
+        Request("sync.request.object-due.v1", ContractsJson.Default.ObjectDue, m => m.ExternalId),
         Request("sync.request.retry.v1", ContractsJson.Default.Retry, m => m.CustomerId),
         Request("sync.request.take-side.v1", ContractsJson.Default.TakeSide, m => m.CustomerId),
         Request("sync.request.release.v1", ContractsJson.Default.Release, m => m.CustomerId),

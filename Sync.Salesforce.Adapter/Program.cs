@@ -1,1 +1,6 @@
-return 0;
+using Sync.Adapter.Hosting;
+using Sync.Contracts;
+using Sync.Salesforce.Adapter;
+using Sync.Salesforce.Adapter.Storage;
+
+return await AdapterHost.Run<SalesforceDb>(args, SystemNames.Salesforce, services => services.AddSalesforce());

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Options;
 using Sync.Adapter.Vendors;
+using Sync.Messaging.Hosting;
 using Sync.Salesforce.Adapter.Client;
 
 namespace Sync.Salesforce.Adapter;
@@ -11,15 +12,15 @@ static class SalesforceServices
     public static IServiceCollection AddSalesforce(this IServiceCollection services)
     {
         services.TryAddSingleton(TimeProvider.System);
-        services.AddSingleton<IValidateOptions<SalesforceOptions>, SalesforceOptionsValidator>();
-        services.AddOptions<SalesforceOptions>().BindConfiguration(SalesforceOptions.Section).ValidateOnStart();
+        services.AddSettings<SalesforceOptions>(SalesforceOptions.Section);
+        services.AddMappingCheck<SalesforceOptions>(SalesforceMapping.Faults);
         services.AddSingleton(p => p.GetRequiredService<IOptions<SalesforceOptions>>().Value);
         services.AddSingleton<SalesforceMapping>();
-        services.AddSingleton<ApiUsage>();
+        services.AddSingleton<ApiBudget>();
         services.AddSingleton<SalesforceClient>(p =>
             new(
                 p.GetRequiredService<SalesforceOptions>(),
-                p.GetRequiredService<ApiUsage>(),
+                p.GetRequiredService<ApiBudget>(),
                 p.GetRequiredService<TimeProvider>(),
                 p.GetRequiredService<ILogger<AccessTokens>>()
             )

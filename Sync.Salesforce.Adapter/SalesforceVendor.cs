@@ -43,7 +43,7 @@ sealed class SalesforceVendor(SalesforceClient client, SalesforceMapping mapping
                     id,
                     async () =>
                         (await client.GetObjectByIdAsync(Object, id, mapping.Fields, cancellationToken)).Select(
-                            Existing
+                            record => Existing(id, record)
                         ),
                     cancellationToken
                 ),
@@ -273,14 +273,17 @@ sealed class SalesforceVendor(SalesforceClient client, SalesforceMapping mapping
         var found = reply.Value.OfType<SObject>().ToDictionary(r => RecordIds.To18(r.Id), StringComparer.Ordinal);
         return reply.Select(_ =>
             externalIds.Select(id =>
-                found.TryGetValue(RecordIds.To18(id), out var record) ? Existing(record) : new VendorResult.Gone()
+                found.TryGetValue(RecordIds.To18(id), out var record) ? Existing(id, record) : new VendorResult.Gone()
             )
         );
     }
 
-    VendorResult Existing(SObject record)
+    /// <summary>The id stays as it was asked for: with 15 characters or 18 it is the same record.</summary>
+    VendorResult Existing(string id, SObject record)
     {
         var item = mapping.ToObject(record, client.UserId);
+        if (item.ExternalId == RecordIds.To18(id))
+            item = item with { ExternalId = id };
         return item.Deleted ? new VendorResult.Gone() : new VendorResult.Ok(item);
     }
 

@@ -47,6 +47,10 @@ sealed record SandboxOptions
     [Range(1, 100_000)]
     public int StripeCallsPerEndpointSecond { get; init; } = 25;
 
+    /// <summary>Seconds until a change is found by Stripe's search.</summary>
+    [Range(0, 3_600)]
+    public int StripeSearchLagSeconds { get; init; } = 60;
+
     [MinLength(1)]
     public string SalesforceClientId { get; init; } = "sandbox-client";
 

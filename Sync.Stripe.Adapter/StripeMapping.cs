@@ -1,5 +1,6 @@
 using Stripe;
 using Sync.Adapter.Vendors;
+using Sync.Contracts;
 using Sync.Mapping;
 
 namespace Sync.Stripe.Adapter;
@@ -11,7 +12,7 @@ namespace Sync.Stripe.Adapter;
 /// </summary>
 sealed class StripeMapping
 {
-    public const string System = "stripe";
+    public const string System = SystemNames.Stripe;
 
     /// <summary>Our customer id on the object.</summary>
     public const string CustomerIdKey = "customer_id";
@@ -62,10 +63,7 @@ sealed class StripeMapping
     public static IEnumerable<string> Faults(SyncConfig config)
     {
         if (!config.Systems.TryGetValue(System, out var system))
-        {
-            yield return $"systems.json: there is no system \"{System}\"";
             yield break;
-        }
 
         foreach (var (path, map) in system.Fields)
         {

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Options;
 using Sync.Adapter.Vendors;
+using Sync.Messaging.Hosting;
 using Sync.Stripe.Adapter.Client;
 
 namespace Sync.Stripe.Adapter;
@@ -11,8 +12,8 @@ static class StripeServices
     public static IServiceCollection AddStripe(this IServiceCollection services)
     {
         services.TryAddSingleton(TimeProvider.System);
-        services.AddSingleton<IValidateOptions<StripeOptions>, StripeOptionsValidator>();
-        services.AddOptions<StripeOptions>().BindConfiguration(StripeOptions.Section).ValidateOnStart();
+        services.AddSettings<StripeOptions>(StripeOptions.Section);
+        services.AddMappingCheck<StripeOptions>(StripeMapping.Faults);
         services.AddSingleton(p => p.GetRequiredService<IOptions<StripeOptions>>().Value);
         services.AddSingleton<StripeMapping>();
         services.AddSingleton<StripeLimits>();

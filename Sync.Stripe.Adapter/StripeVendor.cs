@@ -11,8 +11,11 @@ namespace Sync.Stripe.Adapter;
 /// </summary>
 sealed class StripeVendor(StripeApi api, StripeMapping mapping, TimeProvider time, ILogger<StripeVendor> log) : IVendor
 {
-    /// <summary>At 20 calls a second a list is done in about 5 seconds, well within a lane's lease.</summary>
-    public const int MaxBatch = 100;
+    /// <summary>
+    /// A list would be single calls side by side, and as slow as the slowest of them: the frame's workers are side by side
+    /// already.
+    /// </summary>
+    const int MaxBatch = 1;
 
     const int PageSize = 100;
 

@@ -35,6 +35,7 @@ namespace Sync.Contracts.Json;
 [JsonSerializable(typeof(ObjectParked))]
 [JsonSerializable(typeof(RelinkObject))]
 [JsonSerializable(typeof(Due))]
+[JsonSerializable(typeof(ObjectDue))]
 [JsonSerializable(typeof(Retry))]
 [JsonSerializable(typeof(TakeSide))]
 [JsonSerializable(typeof(Release))]

@@ -51,6 +51,7 @@ public static class MessagingServices
         services.AddSingleton<KafkaClients>();
         services.AddSingleton<KafkaCluster>();
         services.AddOptions<TopicChecks>();
+        services.AddSingleton<TopicCreation>();
         services.TryAddSingleton<HealthBoard>();
         services.TryAddSingleton<CrashPoints>();
 
@@ -89,6 +90,7 @@ public static class MessagingServices
             tracing
                 .ConfigureCommandFilter(_ => System.Diagnostics.Activity.Current is not null)
                 .EnableFirstResponseEvent(false)
+                .EnablePhysicalOpenTracing(false)
         );
         return builder.Build();
     }

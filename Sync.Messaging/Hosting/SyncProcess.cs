@@ -44,7 +44,10 @@ public static class SyncProcess
     public static async Task<int> Run(HostApplicationBuilder builder, string[] args)
     {
         using var host = builder.Build();
-        var logger = host.Services.GetRequiredService<ILoggerFactory>().CreateLogger("Sync.Messaging.Hosting");
+        var loggers = host.Services.GetRequiredService<ILoggerFactory>();
+        var logger = loggers.CreateLogger("Sync.Messaging.Hosting");
+        AppDomain.CurrentDomain.UnhandledException += OnUnhandled;
+        TaskScheduler.UnobservedTaskException += OnUnobserved;
         try
         {
             switch (args)
@@ -56,8 +59,11 @@ public static class SyncProcess
                 case ["migrate"]:
                     await host.Services.GetRequiredService<ISchemaMigration>().Apply(CancellationToken.None);
                     return Succeeded;
+                case ["topics"]:
+                    await host.Services.GetRequiredService<TopicCreation>().Create(CancellationToken.None);
+                    return Succeeded;
                 default:
-                    throw new StartRefusedException($"unknown verb; there are: migrate, and none to run");
+                    throw new StartRefusedException("unknown verb; there are migrate and topics, and none to run");
             }
         }
         catch (Exception e) when (Faults(e) is { Count: > 0 } faults)
@@ -70,6 +76,26 @@ public static class SyncProcess
         {
             logger.Failed(e);
             return FailedUnexpectedly;
+        }
+        finally
+        {
+            AppDomain.CurrentDomain.UnhandledException -= OnUnhandled;
+            TaskScheduler.UnobservedTaskException -= OnUnobserved;
+        }
+
+        // The runtime would print the exception's text, which may hold a value of a message.
+        void OnUnhandled(object sender, UnhandledExceptionEventArgs e)
+        {
+            if (e.ExceptionObject is Exception exception)
+                logger.Failed(exception);
+            loggers.Dispose();
+            Environment.Exit(FailedUnexpectedly);
+        }
+
+        void OnUnobserved(object? sender, UnobservedTaskExceptionEventArgs e)
+        {
+            logger.Unobserved(e.Exception);
+            e.SetObserved();
         }
     }
 

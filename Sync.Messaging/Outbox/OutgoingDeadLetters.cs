@@ -2,17 +2,25 @@ using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
+using Microsoft.Extensions.Options;
 using Npgsql;
 using NpgsqlTypes;
 using Sync.Messaging.Hosting;
+using Sync.Messaging.Kafka;
 using Sync.Messaging.Wire;
 
 namespace Sync.Messaging.Outbox;
 
-/// <summary>Rows that Kafka will never take, kept whole with the reason.</summary>
-sealed class OutgoingDeadLetters(ProcessIdentity identity)
+/// <summary>
+/// Rows that Kafka will never take, kept whole with the reason. The dead-letter topic gets coordinates and hash: a copy of
+/// what Kafka has refused would be refused as well.
+/// </summary>
+sealed class OutgoingDeadLetters(ProcessIdentity identity, OutboxWriter outbox, IOptions<ConsumingOptions> options)
 {
     static readonly Guid Namespace = new("b8f2c1de-0f43-4f0f-9c38-5a0e6b8a3d27");
+
+    // A key is an id of at most 128 characters; whatever is longer may be what Kafka refused.
+    const int MaxNoticeKeyBytes = 1_024;
 
     readonly string _insert = $"""
         insert into {identity.Schema}.dead_letter
@@ -52,17 +60,37 @@ sealed class OutgoingDeadLetters(ProcessIdentity identity)
             }
         );
         command.Parameters.Add(new() { Value = ReasonCode(code) });
-        command.Parameters.Add(
-            new()
-            {
-                Value = string.Create(
-                    CultureInfo.InvariantCulture,
-                    $"Kafka refused outbox row {row.Id} for {row.Topic} with {code}: key {row.Key.Length}, headers {row.Headers.Length}, body {row.Body.Length} bytes"
-                ),
-            }
-        );
+        var reason = Reason(row, code);
+        command.Parameters.Add(new() { Value = reason });
         await command.ExecuteNonQueryAsync(cancellationToken);
+        // A notice that cannot leave itself is not announced by another one.
+        if (row.Topic != options.Value.DeadLetterTopic)
+            await outbox.Write(connection, [Notice(clusterId, row, code, reason)], cancellationToken);
     }
+
+    OutgoingMessage Notice(string clusterId, OutboxRow row, string code, string reason) =>
+        new(
+            options.Value.DeadLetterTopic,
+            row.Key.Length <= MaxNoticeKeyBytes ? row.Key : [],
+            new MessageHeaders
+            {
+                { "dead_letter_id", Id(clusterId, row).ToString() },
+                { "dead_letter_reason_code", ReasonCode(code) },
+                { "dead_letter_reason", reason },
+                { "dead_letter_group", identity.Group },
+                { "dead_letter_cluster", clusterId },
+                { "dead_letter_topic", row.Topic },
+                { "dead_letter_outbox_id", row.Id.ToString(CultureInfo.InvariantCulture) },
+                { "dead_letter_sha256", Convert.ToHexStringLower(SHA256.HashData(row.Body)) },
+            },
+            []
+        );
+
+    static string Reason(OutboxRow row, string code) =>
+        string.Create(
+            CultureInfo.InvariantCulture,
+            $"Kafka refused outbox row {row.Id} for {row.Topic} with {code}: key {row.Key.Length}, headers {row.Headers.Length}, body {row.Body.Length} bytes"
+        );
 
     public static string ReasonCode(string code) =>
         code is "MsgSizeTooLarge" or "RecordListTooLarge" ? "too-large" : "refused-by-kafka";

@@ -19,7 +19,11 @@ sealed class Orchestration(Rules rules, TimeProvider time, Telemetry telemetry, 
 
     public Func<Guid> NextId { get; init; } = MassTransit.NewId.NextGuid;
 
-    public Moment Moment() => new(time.GetUtcNow(), NextId);
+    public Moment Moment() => new(Storable(time.GetUtcNow()), NextId);
+
+    /// <summary>PostgreSQL keeps microseconds: what is compared later must not have been finer.</summary>
+    public static DateTimeOffset Storable(DateTimeOffset time) =>
+        new(time.UtcTicks - (time.UtcTicks % TimeSpan.TicksPerMicrosecond), TimeSpan.Zero);
 
     /// <summary>A message about a system that no mapping file names can never be handled.</summary>
     public void Check(object message)

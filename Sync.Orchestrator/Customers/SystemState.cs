@@ -75,20 +75,20 @@ static class BrakeReasons
 /// </summary>
 sealed class SentCommand
 {
-    public required Guid Id { get; init; }
-    public required int Gen { get; init; }
-    public required long Rev { get; init; }
-    public required Operation Op { get; init; }
-    public string? Ext { get; init; }
-    public Values Write { get; init; } = [];
-    public Values Expect { get; init; } = [];
+    public Guid Id { get; set; }
+    public int Gen { get; set; }
+    public long Rev { get; set; }
+    public Operation Op { get; set; }
+    public string? Ext { get; set; }
+    public Values Write { get; set; } = [];
+    public Values Expect { get; set; } = [];
     public int Attempt { get; set; } = 1;
 
     /// <summary>When it is sent again, unchanged, in case a message was lost.</summary>
     public DateTimeOffset DueAt { get; set; }
 
     /// <summary>When the oldest change it carries happened in the system it came from; for the latency.</summary>
-    public DateTimeOffset? ChangedAt { get; init; }
+    public DateTimeOffset? ChangedAt { get; set; }
 
     public object ToMessage(string customerId, string system)
     {

@@ -31,7 +31,7 @@ sealed class Turn
         _message = message;
         _orchestration = orchestration;
         _moment = orchestration.Moment();
-        _sentAt = sentAt ?? _moment.Now;
+        _sentAt = sentAt is { } sent ? Orchestration.Storable(sent) : _moment.Now;
         _attentionBefore = sync.Attention;
         _report = message switch
         {
@@ -61,7 +61,8 @@ sealed class Turn
 
     public void Settle()
     {
-        if (_report!.FromProduct)
+        Unstorable.Refuse(_report!.Fields);
+        if (_report.FromProduct)
             RefusePartial();
         Add(Settling.Settle(_sync, _report, Rules, _moment));
     }
@@ -80,7 +81,12 @@ sealed class Turn
 
     public void Repeat() => Add(Pumping.Repeat(_sync, Rules, _moment));
 
-    public void Link() => Add(Linking.Link(_sync, (LinkObject)_message, Rules));
+    public void Link()
+    {
+        var ask = (LinkObject)_message;
+        Unstorable.Refuse(ask.Fields);
+        Add(Linking.Link(_sync, ask, Rules));
+    }
 
     public void Join() => Add(Linking.Join(_sync, (CustomerExists)_message, Rules));
 
@@ -155,7 +161,7 @@ sealed class Turn
                         System = note.System,
                         Direction = note.Direction,
                         // The first row is the message itself; it names what it changed.
-                        Paths = first && note.Paths.Count == 0 ? [.. Decision.Changed] : note.Paths,
+                        Paths = first && note.Paths.Count == 0 ? [.. Decision.Changed] : [.. note.Paths],
                         ExternalId = note.ExternalId ?? (note.System is null ? null : _sync.System(note.System).Ext),
                         Reason = note.Reason,
                         RequestedBy = requestedBy,

@@ -6,6 +6,8 @@ namespace Sync.Orchestrator.Storage;
 /// <summary>One thing that happened to a customer or to a found object: paths, never values.</summary>
 sealed record TimelineEntry
 {
+    /// <summary>Rises with time; given by the database.</summary>
+    public long Id { get; init; }
     public required DateTimeOffset At { get; init; }
 
     /// <summary>Of the customer, or of the found object.</summary>
@@ -17,7 +19,7 @@ sealed record TimelineEntry
     public required string Code { get; init; }
     public string? System { get; init; }
     public required Direction Direction { get; init; }
-    public required IReadOnlyList<string> Paths { get; init; }
+    public required string[] Paths { get; init; }
     public string? ExternalId { get; init; }
     public string? Reason { get; init; }
 

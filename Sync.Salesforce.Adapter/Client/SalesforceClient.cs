@@ -20,9 +20,6 @@ sealed class SalesforceClient : IDisposable
     /// <summary>Of a retrieve.</summary>
     public const int MaxReads = 2_000;
 
-    /// <summary>Waiting longer for a turn would outlive the lease of a lane.</summary>
-    public static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(20);
-
     const int MaxAnswer = 64 * 1024 * 1024;
     const int MaxPages = 50;
     const int MaxQueue = 1_000;
@@ -33,19 +30,20 @@ sealed class SalesforceClient : IDisposable
     readonly AccessTokens _tokens;
     readonly ConcurrencyLimiter _concurrent;
     readonly SalesforceOptions _options;
-    readonly ApiUsage _usage;
+    readonly ApiBudget _budget;
     readonly TimeProvider _time;
 
     public SalesforceClient(
         SalesforceOptions options,
-        ApiUsage usage,
+        ApiBudget budget,
         TimeProvider time,
         ILogger<AccessTokens> log,
         HttpMessageHandler? handler = null
     )
     {
         _options = options;
-        _usage = usage;
+        MaxWait = TimeSpan.FromSeconds(options.TimeoutSeconds) / 4;
+        _budget = budget;
         _time = time;
         _http = new(handler ?? Transport.Handler(options.MaxConcurrent + 1))
         {
@@ -62,6 +60,9 @@ sealed class SalesforceClient : IDisposable
             }
         );
     }
+
+    /// <summary>For a turn. With the call after it it stays within the time that the frame gives both.</summary>
+    public TimeSpan MaxWait { get; }
 
     /// <summary>The user that we are, as far as known.</summary>
     public string? UserId => _tokens.UserId;
@@ -266,8 +267,8 @@ sealed class SalesforceClient : IDisposable
             using var request = Request(session, method, path, body, ifMatch);
             using var response = await _http.SendAsync(request, cancellationToken);
             var answer = await Raw.From(response, calls, cancellationToken);
-            foreach (var usage in Values(response, ApiUsage.Header))
-                _usage.Record(usage);
+            foreach (var usage in Values(response, ApiBudget.Header))
+                _budget.Record(usage);
 
             if (response.IsSuccessStatusCode)
                 return answer;
@@ -301,7 +302,7 @@ sealed class SalesforceClient : IDisposable
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested) { }
 
-        throw new SalesforceBusyException();
+        throw new SalesforceBusyException(MaxWait);
     }
 
     HttpRequestMessage Request(Session session, HttpMethod method, string path, byte[]? body, string? ifMatch)
@@ -416,5 +417,5 @@ readonly record struct Reply<T>(T Value, string? RequestId, int Calls)
 }
 
 /// <summary>No call was made: all turns were taken for too long.</summary>
-sealed class SalesforceBusyException()
-    : Exception($"no turn for a call within {SalesforceClient.MaxWait.TotalSeconds:0} seconds");
+sealed class SalesforceBusyException(TimeSpan waited)
+    : Exception($"no turn for a call within {waited.TotalMilliseconds:0} milliseconds");

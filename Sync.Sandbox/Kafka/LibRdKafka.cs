@@ -30,6 +30,9 @@ static partial class LibRdKafka
     [LibraryImport(Name, EntryPoint = "rd_kafka_conf_new")]
     public static partial nint ConfNew();
 
+    [LibraryImport(Name, EntryPoint = "rd_kafka_conf_set", StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int ConfSet(nint conf, string name, string value, Span<byte> error, nuint errorSize);
+
     [LibraryImport(Name, EntryPoint = "rd_kafka_new")]
     public static partial nint New(int type, nint conf, Span<byte> error, nuint errorSize);
 
@@ -69,7 +72,10 @@ static partial class LibRdKafka
     public static nint NewProducer()
     {
         var error = new byte[512];
-        var client = New(0, ConfNew(), error, (nuint)error.Length);
+        var conf = ConfNew();
+        // It talks to nobody: the warning that it has no address is no news.
+        _ = ConfSet(conf, "log_level", "3", error, (nuint)error.Length);
+        var client = New(0, conf, error, (nuint)error.Length);
         return client != 0
             ? client
             : throw new InvalidOperationException(

@@ -30,8 +30,9 @@ sealed class CustomerInput
         {
             document = JsonDocument.Parse(body, Strict);
         }
-        catch (JsonException)
+        catch (Exception broken) when (broken is JsonException or InvalidOperationException)
         {
+            // The second: a name with half of a surrogate pair, met in the search for doubled names.
             input.Problems.Add(new("", "the body is not JSON, names a member twice, or is nested too deep"));
             return input;
         }

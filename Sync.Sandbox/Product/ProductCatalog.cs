@@ -30,10 +30,14 @@ sealed class ProductCatalog(IReadOnlyList<string> attributes, int seed, TimeProv
     /// <summary>Applied commands that are remembered for one customer; older ones are long settled.</summary>
     public const int MaxAppliedCommands = 1_000;
 
+    /// <summary>Answers "exists" that can be repeated word for word; an older command is decided anew.</summary>
+    public const int MaxExistsAnswers = 10_000;
+
     readonly Lock _gate = new();
     readonly SortedDictionary<string, Entry> _entries = new(StringComparer.Ordinal);
     readonly Dictionary<string, HashSet<string>> _byEmail = new(StringComparer.Ordinal);
     readonly Dictionary<Guid, CustomerExists> _existsAnswers = [];
+    readonly Queue<Guid> _existsOrder = [];
     readonly Random _chance = new(seed);
 
     public ProductOutbox Outbox { get; } = new(time);
@@ -164,6 +168,9 @@ sealed class ProductCatalog(IReadOnlyList<string> attributes, int seed, TimeProv
                             Existing = existing,
                         };
                         _existsAnswers[command.CommandId] = exists;
+                        _existsOrder.Enqueue(command.CommandId);
+                        if (_existsOrder.Count > MaxExistsAnswers)
+                            _existsAnswers.Remove(_existsOrder.Dequeue());
                         Outbox.Add(exists, exists.CustomerId, null, traceParent);
                         return null;
                     }

@@ -88,7 +88,12 @@ sealed partial class SalesforceApi(
     public Answer RateLimited(string operation, bool header) =>
         operation == "token"
             ? OAuthError(403, "login_rate_exceeded", "login rate exceeded")
-            : new SalesforceProblem(403, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.").ToAnswer();
+            : new SalesforceProblem(
+                403,
+                "REQUEST_LIMIT_EXCEEDED",
+                // Too much at once, which passes; the day's quota is counted, see Execute.
+                "ConcurrentRequests (Concurrent API Requests) Limit exceeded."
+            ).ToAnswer();
 
     public Answer Broken() =>
         new SalesforceProblem(
@@ -179,7 +184,7 @@ sealed partial class SalesforceApi(
             answer = problem.ToAnswer();
         }
 
-        return answer.With("Sforce-Limit-Info", usage.Header);
+        return answer.With("Sforce-Limit-Info", usage.Header).With("X-SFDC-Request-Id", tokens.NewRequestId());
     }
 
     Answer? Session(HttpContext http)
@@ -568,8 +573,9 @@ sealed partial class SalesforceApi(
         {
             document = JsonDocument.Parse(body, Strict);
         }
-        catch (JsonException)
+        catch (Exception broken) when (broken is JsonException or InvalidOperationException)
         {
+            // The second: a name with half of a surrogate pair, met in the search for doubled names.
             throw SalesforceProblem.Json("Unexpected character, a name given twice, or nested too deep");
         }
 

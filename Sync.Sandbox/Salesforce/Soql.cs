@@ -14,6 +14,23 @@ sealed class Soql
 
     const int MaxDepth = 20;
 
+    static readonly HashSet<string> Reserved = new(StringComparer.OrdinalIgnoreCase)
+    {
+        "AND",
+        "ASC",
+        "BY",
+        "DESC",
+        "FROM",
+        "IN",
+        "LIMIT",
+        "NOT",
+        "NULL",
+        "OR",
+        "ORDER",
+        "SELECT",
+        "WHERE",
+    };
+
     readonly string _text;
     Func<Account, bool> _where = static _ => true;
     readonly List<(AccountField Field, bool Descending)> _order = [];
@@ -251,7 +268,7 @@ sealed class Soql
     string Word()
     {
         var token = Next();
-        return token.Kind == TokenKind.Word ? token.Text : throw Unexpected(token);
+        return token.Kind == TokenKind.Word && !Reserved.Contains(token.Text) ? token.Text : throw Unexpected(token);
     }
 
     void Expect(string word)

@@ -43,11 +43,10 @@ sealed partial class ManagedProcess : IAsyncDisposable
         _assembly = assembly;
         LogFile = Path.Combine(logFolder, $"{name}.log");
         Port = FreePort();
-        _settings = new Dictionary<string, string>(settings)
-        {
-            ["MANAGEMENT__PORT"] = $"{Port}",
-            ["MANAGEMENT__ADDRESS"] = "127.0.0.1",
-        };
+        var all = new Dictionary<string, string> { ["MANAGEMENT__PORT"] = $"{Port}" };
+        foreach (var (setting, value) in settings)
+            all[setting] = value;
+        _settings = all;
     }
 
     public string Name { get; }
@@ -187,7 +186,9 @@ sealed partial class ManagedProcess : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await Stop();
+        Running.TryRemove(this, out _);
         _process?.Dispose();
+        _process = null;
     }
 
     /// <summary>Below the range that outgoing connections take their ports from, so that none takes it meanwhile.</summary>
@@ -222,7 +223,9 @@ sealed partial class ManagedProcess : IAsyncDisposable
                 or "STRIPE"
                 or "SALESFORCE"
                 or "PRODUCT"
-                or "SANDBOX";
+                or "SANDBOX"
+                or "ADAPTER"
+                or "CONSUMING";
 
     static string DotnetHost() =>
         Environment.ProcessPath is { } path && Path.GetFileNameWithoutExtension(path) == "dotnet" ? path : "dotnet";

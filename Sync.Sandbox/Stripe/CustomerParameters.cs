@@ -16,7 +16,12 @@ static partial class CustomerParameters
     static readonly HashSet<string> NotPlayed = new(StringComparer.Ordinal)
     {
         "balance",
+        "bank_account",
+        "card",
         "cash_balance",
+        "default_alipay_account",
+        "default_bank_account",
+        "default_card",
         "default_source",
         "invoice_prefix",
         "invoice_settings",

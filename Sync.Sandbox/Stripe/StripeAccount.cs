@@ -4,7 +4,7 @@ using System.Text.Json.Nodes;
 namespace Sync.Sandbox.Stripe;
 
 /// <summary>Everything that one Stripe account holds, in memory.</summary>
-sealed class StripeAccount(int seed, TimeProvider clock)
+sealed class StripeAccount(int seed, TimeSpan searchLag, TimeProvider clock)
 {
     public const int MaxCustomers = 500_000;
 
@@ -35,6 +35,7 @@ sealed class StripeAccount(int seed, TimeProvider clock)
                 new string(_chance.GetItems<char>("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", 8))
             );
             CustomerParameters.Check(parameters, customer)();
+            customer.Changed = clock.GetUtcNow();
             _byId[customer.Id] = customer;
             _inOrder.Add(customer);
             return customer.ToJson();
@@ -54,6 +55,7 @@ sealed class StripeAccount(int seed, TimeProvider clock)
         {
             var customer = Live(id);
             CustomerParameters.Check(parameters, customer)();
+            customer.Changed = clock.GetUtcNow();
             return customer.ToJson();
         }
     }
@@ -95,6 +97,41 @@ sealed class StripeAccount(int seed, TimeProvider clock)
             if (before is not null)
                 page.Reverse();
             return ListOf("/v1/customers", page.Select(c => c.ToJson()), more);
+        }
+    }
+
+    /// <summary>Live customers that a query finds, the newest first; what changed within the lag is not found yet.</summary>
+    public JsonObject Search(StripeForm.Node query)
+    {
+        var (limit, _, _) = Page(query);
+        if (query.Members.GetValueOrDefault("query") is not { Text.Length: > 0 } text)
+            throw StripeProblem.Invalid("Missing required param: query.", "query", "parameter_missing");
+        var matches = CustomerSearch.Parse(text.Text);
+        var skip = 0;
+        if (
+            query.Members.GetValueOrDefault("page") is { } page
+            && !int.TryParse(page.Text, NumberStyles.None, CultureInfo.InvariantCulture, out skip)
+        )
+            throw StripeProblem.Invalid("Invalid page: use next_page of the page before", "page");
+        lock (_gate)
+        {
+            var indexed = clock.GetUtcNow() - searchLag;
+            var found = Enumerable
+                .Range(1, _inOrder.Count)
+                .Select(i => _inOrder[^i])
+                .Where(customer => !customer.Deleted && customer.Changed <= indexed && matches(customer))
+                .Skip(skip)
+                .Take(limit + 1)
+                .ToList();
+            var more = found.Count > limit;
+            return new JsonObject
+            {
+                ["object"] = "search_result",
+                ["data"] = new JsonArray([.. found.Take(limit).Select(customer => customer.ToJson())]),
+                ["has_more"] = more,
+                ["next_page"] = more ? (skip + limit).ToString(CultureInfo.InvariantCulture) : null,
+                ["url"] = "/v1/customers/search",
+            };
         }
     }
 

@@ -26,6 +26,7 @@ sealed class StripeApi(
         "customers.update",
         "customers.delete",
         "customers.list",
+        "customers.search",
         "subscriptions.list",
     ];
 
@@ -49,7 +50,11 @@ sealed class StripeApi(
         {
             ("POST", ["v1", "customers"]) => ("customers.create", form => account.Create(form.Root)),
             ("GET", ["v1", "customers"]) => ("customers.list", query => account.List(Only(query.Root, ListParameters))),
-            ("GET", ["v1", "customers", var id]) when id != "search" => (
+            ("GET", ["v1", "customers", "search"]) => (
+                "customers.search",
+                query => account.Search(Only(query.Root, ["expand", "limit", "page", "query"]))
+            ),
+            ("GET", ["v1", "customers", var id]) => (
                 "customers.retrieve",
                 query =>
                 {

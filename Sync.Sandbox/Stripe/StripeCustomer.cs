@@ -13,6 +13,9 @@ sealed class StripeCustomer(string id, long created, int index, string invoicePr
     /// <summary>The place in the order of creation.</summary>
     public int Index => index;
     public bool Deleted { get; set; }
+
+    /// <summary>When it was created or changed last; Stripe tells nobody, but its search lags behind it.</summary>
+    public DateTimeOffset Changed { get; set; }
     public string? BusinessName { get; set; }
     public string? Description { get; set; }
     public string? Email { get; set; }

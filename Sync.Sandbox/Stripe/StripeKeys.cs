@@ -18,6 +18,16 @@ sealed class StripeKeys(TimeProvider clock)
     readonly Dictionary<string, Entry> _entries = new(StringComparer.Ordinal);
     readonly Queue<Entry> _inOrder = new();
 
+    /// <summary>Keys whose first request still runs.</summary>
+    public int InUse
+    {
+        get
+        {
+            lock (_gate)
+                return _entries.Values.Count(entry => entry.Answer is null);
+        }
+    }
+
     /// <summary>The kept answer; null when the caller is to execute, and then to end the entry.</summary>
     /// <exception cref="StripeProblem">Other parameters, or still in use.</exception>
     public Answer? Begin(string key, string fingerprint, string requestId, out Entry entry)

@@ -18,6 +18,7 @@ using Sync.Messaging.Outbox;
 using Sync.Orchestrator;
 using Sync.Orchestrator.Customers;
 using Sync.Orchestrator.Customers.Merging;
+using Sync.Orchestrator.FoundObjects;
 using Sync.Orchestrator.Storage;
 
 namespace Sync.Tests.Orchestrator;
@@ -51,6 +52,7 @@ sealed class OrchestratorHarness : IAsyncDisposable
             {
                 x.DisableUsageTelemetry();
                 x.AddSagaStateMachine<CustomerSyncStateMachine, CustomerSync>().InMemoryRepository();
+                x.AddSagaStateMachine<FoundObjectStateMachine, FoundObject>().InMemoryRepository();
                 x.UsingInMemory(
                     (context, bus) =>
                     {
@@ -95,6 +97,11 @@ sealed class OrchestratorHarness : IAsyncDisposable
             .GetRequiredService<ILoadSagaRepository<CustomerSync>>()
             .Load(CustomerIds.CorrelationId(customerId));
 
+    public async Task<FoundObject?> FindObject(string system, string externalId) =>
+        await _services
+            .GetRequiredService<ILoadSagaRepository<FoundObject>>()
+            .Load(CustomerIds.ObjectId(system, externalId));
+
     /// <summary>Hands over one message and waits until it has been handled; answers what went wrong, if anything.</summary>
     public async Task<Exception?> Send(object message, Guid? schedulingToken = null)
     {
@@ -112,7 +119,8 @@ sealed class OrchestratorHarness : IAsyncDisposable
                         context.Headers.Set(MessageHeaders.SchedulingTokenId, token.ToString());
                 }
             );
-        return await done.WaitAsync(Patience);
+        var fault = await done.WaitAsync(Patience);
+        return fault is EventExecutionException { InnerException: { } cause } ? cause : fault;
     }
 
     /// <summary>Moves time to the timer that is set, and lets it ring.</summary>

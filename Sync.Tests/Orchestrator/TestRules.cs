@@ -45,5 +45,18 @@ static class TestRules
     public static readonly string[] Vendors = [Billing, Crm];
 
     public static Rules TwoWay => new(Config, OneWay: false, (_, _) => false);
+
+    /// <summary>The same, with the tier owned by <paramref name="owner"/> and open to everybody.</summary>
+    public static Rules OneOwner(string owner) =>
+        TwoWay with
+        {
+            Config = SyncConfig.Parse(
+                Systems,
+                System.Text.Encoding.UTF8.GetBytes(
+                    $$"""[{ "path": "attributes.tier", "owner": "{{owner}}", "onConflict": "latest" }]"""
+                )
+            ),
+        };
+
     public static Rules OneWay => TwoWay with { OneWay = true };
 }

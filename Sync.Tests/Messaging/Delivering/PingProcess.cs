@@ -89,6 +89,8 @@ sealed class PingProcess : IAsyncDisposable
 /// <summary>Database, Kafka and what reads it back, for one test.</summary>
 sealed class PingStage : IAsyncDisposable
 {
+    public const string DeadLetters = "sync.dead-letters.v1";
+
     PingStage(TestPostgres database, EmbeddedKafka kafka, KafkaReader reader)
     {
         Database = database;
@@ -105,7 +107,7 @@ sealed class PingStage : IAsyncDisposable
     public static async Task<PingStage> Set(params string[] moreTopics)
     {
         string[] topics = ["pings", .. moreTopics];
-        var kafka = new EmbeddedKafka(topics, PingProcess.Partitions);
+        var kafka = new EmbeddedKafka([.. topics, DeadLetters], PingProcess.Partitions);
         return new(await TestPostgres.Create(), kafka, new(kafka.BootstrapServers, PingProcess.Partitions, topics));
     }
 

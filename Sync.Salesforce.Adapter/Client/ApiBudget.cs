@@ -1,3 +1,4 @@
+using System.Diagnostics.Metrics;
 using System.Globalization;
 
 namespace Sync.Salesforce.Adapter.Client;
@@ -6,19 +7,42 @@ namespace Sync.Salesforce.Adapter.Client;
 /// The org's daily budget of API calls, as every answer tells it (<c>Sforce-Limit-Info: api-usage=18/5000</c>), at no call
 /// of its own. Other apps use the same budget.
 /// </summary>
-sealed class ApiUsage
+sealed class ApiBudget : IDisposable
 {
     public const string Header = "Sforce-Limit-Info";
 
     const string Key = "api-usage=";
 
+    readonly Meter _meter = new("Sync.Salesforce");
+
     long _used = -1;
     long _limit = -1;
+
+    public ApiBudget()
+    {
+        _meter.CreateObservableGauge(
+            "sync.salesforce.api.used",
+            () => Measured(Used),
+            "{call}",
+            "API calls of the org in the last 24 hours, all apps together"
+        );
+        _meter.CreateObservableGauge(
+            "sync.salesforce.api.limit",
+            () => Measured(Limit),
+            "{call}",
+            "What the org may make"
+        );
+    }
 
     /// <summary>Calls of the last 24 hours; null before the first answer.</summary>
     public long? Used => Volatile.Read(ref _used) is >= 0 and var used ? used : null;
 
     public long? Limit => Volatile.Read(ref _limit) is >= 0 and var limit ? limit : null;
+
+    public void Dispose() => _meter.Dispose();
+
+    /// <summary>Nothing is measured before the first answer.</summary>
+    static Measurement<long>[] Measured(long? value) => value is { } known ? [new(known)] : [];
 
     /// <summary>Other entries, <c>per-app-api-usage</c> for one, have their own keys.</summary>
     public void Record(string header)

@@ -1,0 +1,78 @@
+using Spectre.Console;
+using Sync.Sandbox.Stack;
+
+namespace Sync.Sandbox.Demo;
+
+/// <summary>
+/// What a person sees: one line a flow, and below it, on a terminal, what is going on right now. Where nobody watches, in a
+/// pipe or a log, it is plain text, a line at the beginning of each flow and one at its end.
+/// </summary>
+sealed class Screen
+{
+    readonly IAnsiConsole _console;
+    readonly bool _live;
+
+    public Screen()
+    {
+        _live = !Console.IsOutputRedirected && Environment.GetEnvironmentVariable("TERM") is not (null or "" or "dumb");
+        _console = AnsiConsole.Create(
+            new AnsiConsoleSettings
+            {
+                Ansi = _live ? AnsiSupport.Detect : AnsiSupport.No,
+                Interactive = _live ? InteractionSupport.Detect : InteractionSupport.No,
+            }
+        );
+        if (!_live)
+            _console.Profile.Width = 10_000; // no line is broken where a program may read it
+    }
+
+    public void Line(string text = "") => _console.WriteLine(text);
+
+    public void Heading(string text) => _console.MarkupLineInterpolated($"[bold]{text}[/]");
+
+    public async Task<bool> Show(string title, int number, int of, Func<Action<string>, Task<string>> run)
+    {
+        var label = $"[{number}/{of}] {title}";
+        string? result = null;
+        Exception? failure = null;
+        async Task Run(Action<string> say)
+        {
+            try
+            {
+                result = await run(say);
+            }
+            catch (Exception e)
+                when (e is FlowFailedException or StackException or HttpRequestException or Npgsql.NpgsqlException)
+            {
+                failure = e;
+            }
+        }
+
+        if (_live)
+        {
+            await _console
+                .Status()
+                .Spinner(Spinner.Known.Dots)
+                .StartAsync(
+                    Markup.Escape(label),
+                    context => Run(what => context.Status = Markup.Escape($"{label}: {what}"))
+                );
+        }
+        else
+        {
+            Line($"  ....  {label}");
+            await Run(static _ => { });
+        }
+
+        if (failure is null)
+        {
+            _console.MarkupLineInterpolated($"  [green]ok[/]    {label}: {result}");
+            return true;
+        }
+
+        _console.MarkupLineInterpolated($"  [red]FAIL[/]  {label}");
+        foreach (var line in failure.Message.Split('\n'))
+            Line("        " + line);
+        return false;
+    }
+}

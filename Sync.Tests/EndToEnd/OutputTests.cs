@@ -1,0 +1,102 @@
+using System.Text.Json.Nodes;
+using Npgsql;
+using Sync.Sandbox.Faults;
+using Sync.Sandbox.Salesforce;
+using Sync.Sandbox.Stripe;
+
+namespace Sync.Tests.EndToEnd;
+
+[Collection(EndToEndCollection.Name)]
+public sealed class OutputTests(RunningStack running)
+{
+    [Fact]
+    public async Task No_process_prints_personal_data_or_a_secret_whatever_goes_wrong()
+    {
+        const string id = "e2e-output";
+        var run = running.Run;
+        foreach (var vendor in (string[])[StripeApi.Vendor, SalesforceApi.Vendor])
+        {
+            foreach (
+                var kind in (FaultKind[])
+                    [FaultKind.ErrorBefore, FaultKind.RateLimit, FaultKind.Html, FaultKind.DropAfter]
+            )
+                await run.Sandbox.AddFault(
+                    new FaultOrder
+                    {
+                        Vendor = vendor,
+                        Kind = kind,
+                        Next = 1,
+                    }
+                );
+        }
+
+        await run.Create(
+            id,
+            new JsonObject
+            {
+                ["name"] = RunningStack.Personal,
+                ["email"] = $"{RunningStack.Personal}@example.org",
+                ["phone"] = "+442079469999",
+                ["address"] = new JsonObject { ["line1"] = $"1 {RunningStack.Personal} Road" },
+            }.ToJsonString()
+        );
+        await run.InStep(id);
+        // Refused by the vendor itself, which quotes the value in its message.
+        await run.Change(id, new JsonObject { ["email"] = $"{RunningStack.Personal} is no address" });
+        await run.Until(
+            "the refusal is known",
+            async () =>
+                (await run.Eyes.Saga([id], run.Cancelled)).GetValueOrDefault(id) is { Attention: not null, Behind: [] }
+                    ? []
+                    : [$"{(await run.Eyes.Saga([id], run.Cancelled)).GetValueOrDefault(id)}"]
+        );
+
+        string[] forbidden =
+        [
+            RunningStack.Personal,
+            "+442079469999",
+            run.Sandbox.Options.StripeApiKey,
+            run.Sandbox.Options.SalesforceClientSecret,
+            // Where Salesforce's access tokens begin.
+            $"{SalesforceId.Short(SalesforceOrg.OrganizationId)}!AQ",
+            .. new NpgsqlConnectionStringBuilder(running.Postgres.ConnectionString).Password is { Length: > 0 } password
+                ? (string[])[password]
+                : [],
+        ];
+        var faults = Directory
+            .EnumerateFiles(running.Stack.Options.LogFolder)
+            .SelectMany(file =>
+                File.ReadLines(file)
+                    .Where(line => forbidden.Any(text => line.Contains(text, StringComparison.OrdinalIgnoreCase)))
+                    .Take(3)
+                    .Select(line => $"{Path.GetFileName(file)}: {line}")
+            );
+        Assert.Empty(faults);
+        Assert.Equal(4, Directory.EnumerateFiles(running.Stack.Options.LogFolder).Count());
+
+        foreach (var process in running.Stack.Processes)
+        {
+            using var http = new HttpClient();
+            var metrics = await http.GetStringAsync(new Uri($"http://127.0.0.1:{process.Port}/metrics"), run.Cancelled);
+            Assert.DoesNotContain(id, metrics, StringComparison.Ordinal);
+            Assert.DoesNotContain(RunningStack.Personal, metrics, StringComparison.OrdinalIgnoreCase);
+        }
+
+        foreach (var schema in (string[])["sync", "stripe", "salesforce"])
+        {
+            Assert.Equal(
+                0,
+                await running.Postgres.Scalar<long>(
+                    $"select count(*) from {schema}.dead_letter where reason ilike '%{RunningStack.Personal}%'"
+                )
+            );
+        }
+
+        Assert.Equal(
+            0,
+            await running.Postgres.Scalar<long>(
+                $"select count(*) from sync.timeline t where t::text ilike '%{RunningStack.Personal}%'"
+            )
+        );
+    }
+}

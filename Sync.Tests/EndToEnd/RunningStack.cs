@@ -1,0 +1,66 @@
+using Sync.Sandbox;
+using Sync.Sandbox.Demo;
+using Sync.Sandbox.Stack;
+using Sync.Tests.Support;
+
+namespace Sync.Tests.EndToEnd;
+
+/// <summary>Three processes at a time are what two cores carry: these tests run one after the other.</summary>
+[CollectionDefinition(Name)]
+public sealed class EndToEndCollection : ICollectionFixture<RunningStack>
+{
+    public const string Name = "end to end";
+}
+
+/// <summary>The orchestrator and both adapters as processes, against strangers in this one and a database of their own.</summary>
+public sealed class RunningStack : IAsyncLifetime
+{
+    /// <summary>In every customer's name, e-mail and address: whatever process prints it has printed personal data.</summary>
+    internal const string Personal = "Zyxwvut";
+
+    TestPostgres? _postgres;
+    SyncStack? _stack;
+
+    internal SyncStack Stack => _stack!;
+
+    internal TestPostgres Postgres => _postgres!;
+
+    internal FlowRun Run => new(Stack, static _ => { }, TestContext.Current.CancellationToken);
+
+    public async ValueTask InitializeAsync()
+    {
+        _postgres = await TestPostgres.Create();
+        _stack = await SyncStack.Run(Options(_postgres, "shared"), TestContext.Current.CancellationToken);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_stack is not null)
+            await _stack.DisposeAsync();
+        if (_postgres is not null)
+            await _postgres.DisposeAsync();
+    }
+
+    internal static StackOptions Options(TestPostgres postgres, string name) =>
+        new()
+        {
+            DatabaseUrl = postgres.ConnectionString,
+            LogFolder = LogFolder(name),
+            Sandbox = new SandboxOptions { StripeCallsPerSecond = 100, StripeCallsPerEndpointSecond = 100 },
+            StripeSettings = new Dictionary<string, string>
+            {
+                ["STRIPE__WRITESPERSECOND"] = "90",
+                ["STRIPE__READSPERSECOND"] = "90",
+                ["STRIPE__CALLSPERSECOND"] = "95",
+                ["ADAPTER__PAUSEPROBESECONDS"] = "3600",
+            },
+            SalesforceSettings = new Dictionary<string, string> { ["ADAPTER__PAUSEPROBESECONDS"] = "3600" },
+        };
+
+    /// <summary>Below the run's folder, where <c>./sync test</c> says that logs are.</summary>
+    internal static string LogFolder(string name)
+    {
+        var run = Environment.GetEnvironmentVariable("SYNC_RUN") ?? Path.Combine(Path.GetTempPath(), "sync-tests");
+        return Directory.CreateDirectory(Path.Combine(run, "logs", $"{name}-{Guid.NewGuid():n}")).FullName;
+    }
+}
