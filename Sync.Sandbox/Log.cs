@@ -57,12 +57,23 @@ static partial class Log
     [LoggerMessage(5021, LogLevel.Information, "Faults are off: {Vendor}")]
     public static partial void FaultsOff(this ILogger log, string vendor);
 
-    [LoggerMessage(5022, LogLevel.Error, "{Server} failed at {Method} of {Operation}")]
-    public static partial void Failed(
+    /// <summary>Without the exception's message: it may quote what was sent.</summary>
+    [LoggerMessage(5022, LogLevel.Error, "{Server} failed at {Method} of {Operation}: {Exception}{StackTrace}")]
+    static partial void Failed(
         this ILogger log,
-        Exception exception,
         string server,
         string method,
-        string operation
+        string operation,
+        string exception,
+        string stackTrace
     );
+
+    public static void Failed(this ILogger log, Exception bug, string server, string method, string operation) =>
+        log.Failed(
+            server,
+            method,
+            operation,
+            bug.GetType().FullName ?? bug.GetType().Name,
+            Environment.NewLine + bug.StackTrace
+        );
 }

@@ -99,6 +99,7 @@ sealed class SandboxHost : IAsyncDisposable
             {
                 var answer = RawPath.Segments(http) switch
                 {
+                    _ when IsForeign(http.Request) => ProductApi.Error(403, "only pages of 127.0.0.1 may call this"),
                     null => ProductApi.Error(400, "the path is not UTF-8"),
                     ["sandbox", .. var path] => await admin.Handle(http, path),
                     var segments => await product.Handle(http, segments),
@@ -213,6 +214,11 @@ sealed class SandboxHost : IAsyncDisposable
         if (Kafka is not null)
             await Kafka.DisposeAsync();
     }
+
+    /// <summary>A page of another site, open in a browser on this machine, must not reach what is on loopback.</summary>
+    static bool IsForeign(HttpRequest request) =>
+        request.Host.Host is not ("127.0.0.1" or "localhost")
+        || (request.Headers.Origin is [{ Length: > 0 } origin] && origin != $"http://{request.Host}");
 
     async Task Begin(CancellationToken cancellationToken)
     {

@@ -95,7 +95,7 @@ sealed class LoopbackServer(string name, RequestDelegate handle, ILoggerFactory 
             kestrel.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(30);
         });
         var app = builder.Build();
-        app.Run(handle);
+        app.Run(Serve);
         try
         {
             await app.StartAsync(cancellationToken);
@@ -108,6 +108,18 @@ sealed class LoopbackServer(string name, RequestDelegate handle, ILoggerFactory 
 
         _port = new Uri(app.Urls.First()).Port;
         _app = app;
+    }
+
+    async Task Serve(HttpContext http)
+    {
+        try
+        {
+            await handle(http);
+        }
+        catch (OperationCanceledException) when (http.RequestAborted.IsCancellationRequested)
+        {
+            // The caller has gone; there is nobody to answer.
+        }
     }
 
     static async Task Stop(WebApplication app)

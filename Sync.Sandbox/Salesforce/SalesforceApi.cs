@@ -184,7 +184,7 @@ sealed partial class SalesforceApi(
             answer = problem.ToAnswer();
         }
 
-        return answer.With("Sforce-Limit-Info", usage.Header);
+        return answer.With("Sforce-Limit-Info", usage.Header).With("X-SFDC-Request-Id", tokens.NewRequestId());
     }
 
     Answer? Session(HttpContext http)

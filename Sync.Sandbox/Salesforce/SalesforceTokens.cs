@@ -23,6 +23,14 @@ sealed class SalesforceTokens(TimeSpan lifetime, int seed, TimeProvider clock)
         }
     }
 
+    public string NewRequestId()
+    {
+        Span<byte> bytes = stackalloc byte[16];
+        lock (_gate)
+            _chance.NextBytes(bytes);
+        return Convert.ToHexStringLower(bytes);
+    }
+
     public bool Use(string token)
     {
         lock (_gate)

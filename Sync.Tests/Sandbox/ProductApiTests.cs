@@ -160,6 +160,19 @@ public sealed class ProductApiTests : IAsyncLifetime
         Assert.Contains("<title>", (await Send(HttpMethod.Get, "/")).Text, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("Origin", "http://evil.example", 403)]
+    [InlineData("Host", "evil.example", 403)]
+    [InlineData("Origin", null, 200)]
+    public async Task A_page_of_another_site_gets_nothing(string header, string? value, int status)
+    {
+        value ??= _sandbox.Host.ProductAddress.GetLeftPart(UriPartial.Authority);
+
+        var reply = await TestSandbox.Send(_sandbox.Product, HttpMethod.Get, "/sandbox/state", null, (header, value));
+
+        Assert.Equal(status, reply.Status);
+    }
+
     Task<Reply> Post(string body) =>
         TestSandbox.Send(
             _sandbox.Product,

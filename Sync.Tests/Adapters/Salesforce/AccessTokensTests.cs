@@ -1,4 +1,6 @@
+using Microsoft.Extensions.Logging.Abstractions;
 using Sync.Adapter.Vendors;
+using Sync.Salesforce.Adapter;
 using Sync.Salesforce.Adapter.Client;
 using Sync.Tests.Support;
 
@@ -59,6 +61,38 @@ public sealed class AccessTokensTests
         Assert.Equal(75, bench.Calls.Count);
         Assert.Equal(50, bench.Calls.Count(c => c.Uri.Host == "two.example.com"));
         Assert.Equal(75, results.Sum(r => r.Calls));
+    }
+
+    [Fact]
+    public async Task Whoever_asks_while_a_sign_in_is_under_way_gets_what_it_gives()
+    {
+        var signIns = 0;
+        var second = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var http = new HttpClient(
+            new StubHttp(
+                async (_, _) =>
+                {
+                    var n = Interlocked.Increment(ref signIns);
+                    if (n > 1)
+                        await second.Task;
+                    return SalesforceBench.Token($"token-{n}");
+                }
+            )
+        );
+        SalesforceOptions options = new() { LoginUrl = "https://login.example.com" };
+        AccessTokens tokens = new(http, options, TimeProvider.System, NullLogger<AccessTokens>.Instance);
+        var stale = await tokens.Get(null, CancellationToken.None);
+
+        // All have asked before the endpoint answers.
+        var asked = Enumerable
+            .Range(0, 50)
+            .Select(i => tokens.Get(i % 2 == 0 ? stale : null, CancellationToken.None))
+            .ToList();
+        second.SetResult();
+        var sessions = await Task.WhenAll(asked);
+
+        Assert.Equal(2, signIns);
+        Assert.Equal("token-2", Assert.Single(sessions.Distinct()).Token);
     }
 
     [Fact]
