@@ -37,9 +37,6 @@ sealed class Workers(
     static readonly TimeSpan Busy = TimeSpan.FromMilliseconds(50);
     static readonly TimeSpan Idle = TimeSpan.FromMilliseconds(500);
 
-    /// <summary>What rounds in hand are given to end by themselves.</summary>
-    static readonly TimeSpan Stopping = TimeSpan.FromSeconds(10);
-
     readonly ConcurrentDictionary<long, Task> _inHand = new();
     long _takes;
     long _rounds;
@@ -66,7 +63,7 @@ sealed class Workers(
             // Stopping is the ordinary end.
         }
 
-        abandon.CancelAfter(Stopping);
+        abandon.CancelAfter(TimeSpan.FromSeconds(options.StopSeconds));
         var left = InHand;
         await Task.WhenAll(_inHand.Values);
         await abandon.CancelAsync();
