@@ -91,7 +91,7 @@ sealed class Workers(
     {
         while (!mayWork.Now)
             await signal.Wait(Busy, time, stop);
-        log.WorkersBegin(rules.System);
+        log.WorkersBegin(rules.System, await EndOwnLeases(stop));
 
         for (var looks = 0; ; looks++)
         {
@@ -119,6 +119,21 @@ sealed class Workers(
             _ => Idle,
         };
 
+    async Task<int> EndOwnLeases(CancellationToken stop)
+    {
+        while (true)
+        {
+            try
+            {
+                return await store.EndLeases(replica, stop);
+            }
+            catch (Exception e) when (e is not OperationCanceledException)
+            {
+                await TakeFailed(e, stop);
+            }
+        }
+    }
+
     async Task<IReadOnlyList<Leased>> Take(int room, CancellationToken stop)
     {
         try
@@ -127,11 +142,16 @@ sealed class Workers(
         }
         catch (Exception e) when (e is not OperationCanceledException)
         {
-            var delay = backoff.Delay(2);
-            log.TakeFailed(delay, e);
-            await Task.Delay(delay, time, stop);
+            await TakeFailed(e, stop);
             return [];
         }
+    }
+
+    async Task TakeFailed(Exception exception, CancellationToken stop)
+    {
+        var delay = backoff.Delay(2);
+        log.TakeFailed(delay, exception);
+        await Task.Delay(delay, time, stop);
     }
 
     void Begin(Leased lane, CancellationToken abandon)

@@ -47,6 +47,22 @@ public sealed class LaneTests
     }
 
     [Fact]
+    public async Task A_restarted_replica_ends_the_leases_of_its_earlier_life_and_no_others()
+    {
+        await using var frame = await Start();
+        await frame.TakeIn(
+            [.. Enumerable.Range(0, 3).Select(i => Command(Operation.Create, Values(("name", "A")), customer: $"c{i}"))]
+        );
+        var mine = Assert.Single(await frame.Store.Take("one/1", 1, default));
+        Assert.Single(await frame.Store.Take("one-more/1", 1, default));
+        Assert.Single(await frame.Store.Take("two/1", 1, default));
+
+        Assert.Equal(1, await frame.Store.EndLeases("one", default));
+
+        Assert.Equal(mine.Link.Lane, Assert.Single(await frame.Store.Take("one/2", 9, default)).Link.Lane);
+    }
+
+    [Fact]
     public async Task A_slow_worker_is_fenced_and_what_it_read_is_thrown_away()
     {
         await using var frame = await Start();
