@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Sync.Messaging.DeadLetters;
+using Sync.Messaging.Hosting;
 using Sync.Messaging.Kafka;
 using Sync.Messaging.Sagas;
 using Sync.Messaging.Scheduling;
@@ -28,6 +29,8 @@ sealed class Batch : IAsyncDisposable
     readonly List<ParkedLoad> _parkedLoads = [];
     readonly List<ParkedRead> _parkedReads = [];
     readonly BatchTransaction _transaction;
+    readonly CrashPoints _crash;
+    readonly ConsumingMetrics _metrics;
     readonly IReadOnlySet<Type> _rowTypes;
     readonly TimeSpan _budget;
     readonly ITimer _barrier;
@@ -35,6 +38,7 @@ sealed class Batch : IAsyncDisposable
     readonly bool _solo;
     int _active;
     bool _round;
+    Task _lastRound = Task.CompletedTask;
     bool _isOpening = true;
     bool _isClosed;
 
@@ -43,10 +47,14 @@ sealed class Batch : IAsyncDisposable
         IReadOnlySet<Type> rowTypes,
         TimeSpan budget,
         bool solo,
+        CrashPoints crash,
+        ConsumingMetrics metrics,
         TimeProvider time
     )
     {
         _transaction = transaction;
+        _crash = crash;
+        _metrics = metrics;
         _rowTypes = rowTypes;
         _budget = budget;
         _solo = solo;
@@ -69,6 +77,9 @@ sealed class Batch : IAsyncDisposable
     public Task Failed => _failed.Task;
 
     public Exception? Failure { get; private set; }
+
+    /// <summary>The round that may still be asking PostgreSQL; the connection may not be closed under it.</summary>
+    public Task LastRound => _lastRound;
 
     public int Rounds { get; private set; }
 
@@ -420,7 +431,7 @@ sealed class Batch : IAsyncDisposable
         ParkedRead[] reads = [.. _parkedReads];
         _parkedLoads.Clear();
         _parkedReads.Clear();
-        _ = Task.Run(() => Round(loads, reads));
+        _lastRound = Task.Run(() => Round(loads, reads));
     }
 
     async Task Round(ParkedLoad[] loads, ParkedRead[] reads)
@@ -428,10 +439,13 @@ sealed class Batch : IAsyncDisposable
         try
         {
             await _transaction.Opened.WaitAsync(Token).ConfigureAwait(false);
+            var began = _metrics.Now;
             var rows =
                 loads.Length == 0
                     ? []
                     : await _transaction.Load(loads.Select(l => l.Entry), Token).ConfigureAwait(false);
+            _metrics.Phase(_transaction.Group, "load", began);
+            await _crash.Pass("after-load").ConfigureAwait(false);
             foreach (var group in reads.GroupBy(r => r.Source))
             {
                 var asked = group.ToList();

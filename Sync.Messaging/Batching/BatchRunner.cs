@@ -32,6 +32,7 @@ sealed class BatchRunner(
     DeadLetterBrake brake,
     Func<ConsumedRecord, MessageSlot, Task> dispatch,
     CrashPoints crash,
+    ConsumingMetrics metrics,
     TimeProvider time
 )
 {
@@ -59,7 +60,7 @@ sealed class BatchRunner(
         Activity.Current = null;
 
         await using var transaction = new BatchTransaction(store, cluster, advances);
-        await using var batch = new Batch(transaction, _rowTypes, Budget, solo, time);
+        await using var batch = new Batch(transaction, _rowTypes, Budget, solo, crash, metrics, time);
         activity?.SetTag("sync.batch.id", batch.Id.ToString());
         var chains = verdict is null ? Chains(records) : [];
         var dispatches = new List<Task>();
@@ -70,7 +71,10 @@ sealed class BatchRunner(
             var opening = Open(transaction, batch);
             if (verdict is not null)
                 batch.Refuse(verdict);
+            var began = metrics.Now;
             await Handled(batch, chains, dispatches).ConfigureAwait(false);
+            metrics.Phase(store.Group, "run", began);
+            metrics.Rounds(store.Group, batch.Rounds);
             await crash.Pass("after-stage").ConfigureAwait(false);
             await opening.ConfigureAwait(false);
             if (batch.Failure is { } failed)
@@ -78,10 +82,12 @@ sealed class BatchRunner(
 
             batch.Seal();
             brake.Check(batch.DeadLetters, records.Count);
+            began = metrics.Now;
             await transaction.Write(batch, batch.Token).ConfigureAwait(false);
             await crash.Pass("before-commit").ConfigureAwait(false);
             committing = true;
             await transaction.Commit().ConfigureAwait(false);
+            metrics.Phase(store.Group, "commit", began);
             await crash.Pass("after-commit").ConfigureAwait(false);
         }
         catch (Exception e)
@@ -89,13 +95,13 @@ sealed class BatchRunner(
             var failure = batch.Failure ?? e;
             batch.SetRolledBack(failure);
             activity?.SetStatus(ActivityStatusCode.Error, failure.GetType().Name);
-            await Settled(dispatches).ConfigureAwait(false);
+            await Settled(dispatches, batch.LastRound).ConfigureAwait(false);
             return new(failure, Failures.Classify(failure, committing), [], batch.Rounds, batch.PatienceEnded);
         }
 
         brake.Count(batch.DeadLetters);
         batch.SetCommitted();
-        await Settled(dispatches).ConfigureAwait(false);
+        await Settled(dispatches, batch.LastRound).ConfigureAwait(false);
         return new(null, null, batch.DeadLetters, batch.Rounds, batch.PatienceEnded);
     }
 
@@ -166,12 +172,14 @@ sealed class BatchRunner(
                 }
 
                 await crash.Pass("in-behaviour").ConfigureAwait(false);
+                var handled = metrics.Now;
                 var slot = new MessageSlot(batch, record, decoded.TypeName!, decoded.Message!);
                 var dispatched = dispatch(record, slot);
                 lock (dispatches)
                     dispatches.Add(dispatched);
                 // The key's next message sees this one's state, so it waits for the stage; nobody waits for the commit.
                 await Task.WhenAny(slot.Done, dispatched).ConfigureAwait(false);
+                metrics.Handled(store.Group, record.Topic, handled, slot.IsFaulted);
             }
         }
         finally
@@ -181,11 +189,11 @@ sealed class BatchRunner(
     }
 
     /// <summary>Lets the dispatchers see the outcome; their own failures were heard where they happened.</summary>
-    async Task Settled(List<Task> dispatches)
+    async Task Settled(List<Task> dispatches, Task lastRound)
     {
         Task[] all;
         lock (dispatches)
-            all = [.. dispatches];
+            all = [.. dispatches, lastRound];
         await Task.WhenAny(Task.WhenAll(all), Task.Delay(Grace, time)).ConfigureAwait(false);
         foreach (var dispatched in all)
             _ = dispatched.Exception;

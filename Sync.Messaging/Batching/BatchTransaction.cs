@@ -23,6 +23,8 @@ sealed class BatchTransaction(BatchStore store, string cluster, IReadOnlyList<Of
     /// <summary>Ends when the offsets are advanced; nothing may be asked before.</summary>
     public Task Opened => _opened.Task;
 
+    public string Group => store.Group;
+
     public NpgsqlConnection Connection => _connection ?? throw new InvalidOperationException("the batch is not open");
 
     public NpgsqlTransaction Transaction =>

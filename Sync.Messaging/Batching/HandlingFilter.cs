@@ -1,7 +1,6 @@
 using MassTransit;
 using MassTransit.Configuration;
 using MassTransit.Context;
-using MassTransit.RetryPolicies;
 using MassTransit.Scheduling;
 using Sync.Messaging.DeadLetters;
 using Sync.Messaging.Scheduling;
@@ -10,10 +9,15 @@ using Sync.Messaging.Wire;
 namespace Sync.Messaging.Batching;
 
 /// <summary>
-/// One handling of a message: gives it an empty buffer to write into, keeps that when the handling succeeds, and drops it
-/// when it fails. It stands inside the retries, so each try begins where the message began.
+/// The handlings of one message, at most one that succeeds: each gets an empty buffer to write into and begins at the last
+/// staged state; what a failed one wrote is dropped.
 /// </summary>
-sealed class HandlingFilter<T>(MessageEncoder encoder, IBusTopology topology) : IFilter<ConsumeContext<T>>
+/// <remarks>
+/// The retries are here, and not MassTransit's filter, because they may only ever speak of the message: what speaks of the
+/// batch, such as a fenced partition, must not reach a retry, and no delay may hold the batch.
+/// </remarks>
+sealed class HandlingFilter<T>(Func<int> retries, MessageEncoder encoder, IBusTopology topology)
+    : IFilter<ConsumeContext<T>>
     where T : class
 {
     public async Task Send(ConsumeContext<T> context, IPipe<ConsumeContext<T>> next)
@@ -21,25 +25,38 @@ sealed class HandlingFilter<T>(MessageEncoder encoder, IBusTopology topology) : 
         if (!context.ReceiveContext.TryGetPayload(out MessageSlot? slot))
             throw new InvalidOperationException("the message did not come from a batch");
 
-        var buffer = slot.Begin(encoder);
-        var scope = new ConsumeContextScope<T>(context, buffer);
-        scope.AddOrUpdatePayload<MessageSchedulerContext>(() => Scheduler(scope), _ => Scheduler(scope));
-        try
+        for (var left = retries(); ; left--)
         {
-            await next.Send(scope).ConfigureAwait(false);
-            // What the behaviour started and did not await belongs to it.
-            await scope.ConsumeCompleted.ConfigureAwait(false);
+            var buffer = slot.Begin(encoder);
+            try
+            {
+                await next.Send(Scope(context, buffer)).ConfigureAwait(false);
+                slot.Batch.Accept(buffer);
+                return;
+            }
+            catch (Exception e)
+            {
+                slot.Batch.Discard(buffer);
+                if (left <= 0 || !MayHelp(e, slot.Batch))
+                    throw;
+            }
         }
-        catch
-        {
-            slot.Batch.Discard(buffer);
-            throw;
-        }
-
-        slot.Batch.Accept(buffer);
     }
 
     public void Probe(ProbeContext context) => context.CreateFilterScope("batch");
+
+    /// <summary>Not after a verdict, and not where the batch is to blame.</summary>
+    static bool MayHelp(Exception exception, Batch batch) =>
+        batch.Failure is null
+        && exception is not (RefusedMessageException or BatchException)
+        && Failures.OfInfrastructure(exception) is null;
+
+    ConsumeContextScope<T> Scope(ConsumeContext<T> context, MessageBuffer buffer)
+    {
+        var scope = new ConsumeContextScope<T>(context, buffer);
+        scope.AddOrUpdatePayload<MessageSchedulerContext>(() => Scheduler(scope), _ => Scheduler(scope));
+        return scope;
+    }
 
     ConsumeMessageSchedulerContext Scheduler(ConsumeContext context) =>
         new(
@@ -51,7 +68,7 @@ sealed class HandlingFilter<T>(MessageEncoder encoder, IBusTopology topology) : 
         );
 }
 
-/// <summary>Puts the handling filter, and outside of it the retries, around every type of message on the endpoint.</summary>
+/// <summary>Puts the handling filter around every type of message on the endpoint.</summary>
 sealed class HandlingConfiguration : ConfigurationObserver, IMessageConfigurationObserver
 {
     readonly Func<int> _retries;
@@ -73,25 +90,10 @@ sealed class HandlingConfiguration : ConfigurationObserver, IMessageConfiguratio
     }
 
     public void MessageConfigured<TMessage>(IConsumePipeConfigurator configurator)
-        where TMessage : class
-    {
-        var retries = _retries();
-        if (retries > 0)
-        {
-            var specification = new ConsumeContextRetryPipeSpecification<
-                ConsumeContext<TMessage>,
-                RetryConsumeContext<TMessage>
-            >((context, policy, retry) => new(context, policy, retry), CancellationToken.None);
-            specification.Immediate(retries);
-            // A verdict, and what speaks of the batch and not of the message.
-            specification.Ignore<RefusedMessageException>();
-            specification.Ignore<BatchException>();
-            specification.Ignore<OperationCanceledException>();
-            configurator.AddPipeSpecification(specification);
-        }
-
+        where TMessage : class =>
         configurator.AddPipeSpecification(
-            new FilterPipeSpecification<ConsumeContext<TMessage>>(new HandlingFilter<TMessage>(_encoder, _topology))
+            new FilterPipeSpecification<ConsumeContext<TMessage>>(
+                new HandlingFilter<TMessage>(_retries, _encoder, _topology)
+            )
         );
-    }
 }

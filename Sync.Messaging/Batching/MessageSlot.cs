@@ -45,6 +45,8 @@ sealed class MessageSlot(Batch batch, ConsumedRecord record, string typeName, ob
 
     public bool IsSettled { get; set; }
 
+    public bool IsFaulted { get; private set; }
+
     public MessageBuffer Begin(MessageEncoder encoder)
     {
         Interlocked.Increment(ref _attempts);
@@ -61,6 +63,7 @@ sealed class MessageSlot(Batch batch, ConsumedRecord record, string typeName, ob
 
     public Task Faulted(Exception exception)
     {
+        IsFaulted = !_done.Task.IsCompleted;
         batch.Fault(this, exception);
         _done.TrySetResult();
         return Task.CompletedTask;

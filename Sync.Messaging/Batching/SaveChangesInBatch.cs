@@ -10,11 +10,6 @@ sealed class SaveChangesInBatch : SaveChangesInterceptor
 {
     public static readonly SaveChangesInBatch Refused = new();
 
-    static readonly AsyncLocal<bool> Inside = new();
-
-    /// <summary>From here on, in this flow of control, a message of a batch is handled.</summary>
-    public static void Enter() => Inside.Value = true;
-
     public override InterceptionResult<int> SavingChanges(DbContextEventData eventData, InterceptionResult<int> result)
     {
         Check();
@@ -33,7 +28,7 @@ sealed class SaveChangesInBatch : SaveChangesInterceptor
 
     static void Check()
     {
-        if (Inside.Value)
+        if (InsideBatch.IsTrue)
             throw new InvalidOperationException(
                 "SaveChanges would leave the transaction of the batch. Change the saga instance, use context.Produce(message), "
                     + "or context.Rows().Add(row) for rows that are only appended"

@@ -90,6 +90,7 @@ public static class MessagingServices
             tracing
                 .ConfigureCommandFilter(_ => System.Diagnostics.Activity.Current is not null)
                 .EnableFirstResponseEvent(false)
+                .EnablePhysicalOpenTracing(false)
         );
         return builder.Build();
     }

@@ -75,4 +75,9 @@ sealed record LoopState(ConsumerPhase Phase, DateTimeOffset Since)
     public ImmutableArray<string> Halted { get; init; } = [];
 
     public ImmutableArray<TopicPartition> Claimed { get; init; } = [];
+
+    /// <summary>Topics whose producer partitions otherwise than by murmur2.</summary>
+    public ImmutableArray<string> Mismatched { get; init; } = [];
+
+    public ImmutableArray<PartitionLag> Lags { get; init; } = [];
 }

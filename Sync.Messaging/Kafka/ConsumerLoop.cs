@@ -18,8 +18,13 @@ sealed class ConsumerLoop : IAssignmentListener, IDisposable
     public const int MaxRecords = 500;
     public const int MaxBytes = 4 * 1024 * 1024;
 
-    /// <summary>Tries of a batch whose failure is likely to pass, before its records go one by one.</summary>
-    const int MaxTries = 3;
+    /// <summary>Waits before a batch whose failure is likely to pass is tried again; then its records go one by one.</summary>
+    static readonly TimeSpan[] RetryDelays =
+    [
+        TimeSpan.Zero,
+        TimeSpan.FromMilliseconds(50),
+        TimeSpan.FromMilliseconds(200),
+    ];
 
     static readonly TimeSpan PollTimeout = TimeSpan.FromMilliseconds(100);
     static readonly TimeSpan AssignmentTimeout = TimeSpan.FromSeconds(10);
@@ -29,6 +34,10 @@ sealed class ConsumerLoop : IAssignmentListener, IDisposable
     /// <summary>How long a fenced process listens to its group before it claims again: the group may know better.</summary>
     static readonly TimeSpan FencedPause = TimeSpan.FromSeconds(3);
 
+    /// <summary>More waits of the barrier than this, in one batch, are worth a line once a minute.</summary>
+    const int MaxBarrierWaits = 8;
+    static readonly TimeSpan BarrierLogEvery = TimeSpan.FromMinutes(1);
+
     readonly string _group;
     readonly string[] _topics;
     readonly IRecordSourceFactory _sources;
@@ -36,6 +45,8 @@ sealed class ConsumerLoop : IAssignmentListener, IDisposable
     readonly BatchRunner _runner;
     readonly CrashPoints _crash;
     readonly ConsumerBoard _board;
+    readonly ConsumingMetrics _metrics;
+    readonly PartitionerCheck _partitioner;
     readonly IBackPressure? _backPressure;
     readonly IReadOnlyList<IRestoreHook> _restoreHooks;
     readonly TimeProvider _time;
@@ -54,6 +65,7 @@ sealed class ConsumerLoop : IAssignmentListener, IDisposable
     long _checkedAt;
     long _haltedCheckedAt;
     long _hookAt;
+    long _barrierLoggedAt;
 
     public ConsumerLoop(
         string group,
@@ -63,6 +75,7 @@ sealed class ConsumerLoop : IAssignmentListener, IDisposable
         BatchRunner runner,
         CrashPoints crash,
         ConsumerBoard board,
+        ConsumingMetrics metrics,
         IBackPressure? backPressure,
         IReadOnlyList<IRestoreHook> restoreHooks,
         int partitionCount,
@@ -73,10 +86,18 @@ sealed class ConsumerLoop : IAssignmentListener, IDisposable
         _group = group;
         _topics = topics;
         _sources = sources;
-        _table = new(offsets, group, partitionCount, logger);
+        _table = new(
+            offsets,
+            group,
+            partitionCount,
+            gap => metrics.Gap(group, gap.Partition.Topic, gap.Reason),
+            logger
+        );
         _runner = runner;
         _crash = crash;
         _board = board;
+        _metrics = metrics;
+        _partitioner = new(partitionCount, logger);
         _backPressure = backPressure;
         _restoreHooks = restoreHooks;
         _time = time;
@@ -176,14 +197,20 @@ sealed class ConsumerLoop : IAssignmentListener, IDisposable
         _carried.Clear();
         var bytes = 0L;
         var wait = records.Count == 0 ? PollTimeout : TimeSpan.Zero;
+        var began = 0L;
         while (records.Count < MaxRecords && bytes < MaxBytes)
         {
             if (Poll(wait) is not { } record)
                 break;
+            if (began == 0)
+                began = _metrics.Now;
             records.Add(record);
             bytes += record.Bytes;
             wait = TimeSpan.Zero;
         }
+
+        if (began != 0)
+            _metrics.Phase(_group, "collect", began);
 
         return records;
     }
@@ -194,7 +221,10 @@ sealed class ConsumerLoop : IAssignmentListener, IDisposable
         SourceRecord? record;
         try
         {
+            var began = _metrics.Now;
             record = _source.Consume(timeout);
+            if (record is not null && timeout > TimeSpan.Zero)
+                _metrics.Polled(_group, began);
         }
         catch (ConsumeException e)
         {
@@ -210,7 +240,18 @@ sealed class ConsumerLoop : IAssignmentListener, IDisposable
         var epoch = _table.Find(record.Partition) is { Phase: PartitionPhase.Claimed, Epoch: var claimed }
             ? claimed
             : 0;
-        return new(record.Partition, record.Offset, record.Key, record.Value, record.Headers, record.Timestamp, epoch);
+        var consumed = new ConsumedRecord(
+            record.Partition,
+            record.Offset,
+            record.Key,
+            record.Value,
+            record.Headers,
+            record.Timestamp,
+            epoch
+        );
+        if (_partitioner.Look(consumed))
+            _board.Report(_group, s => s with { Mismatched = [.. _partitioner.Mismatched] });
+        return consumed;
     }
 
     /// <summary>Polls for a while without taking part in a batch: the group must not think that this member is gone.</summary>
@@ -262,6 +303,7 @@ sealed class ConsumerLoop : IAssignmentListener, IDisposable
         var pending = Owned(records);
         var tries = 0;
         var waits = 0;
+        var timeouts = 0;
         // Records that have to go one by one: all that are pending, until the culprit is found, or to the end.
         var solo = Solo.None;
         while (pending.Count > 0 && !_rebuild)
@@ -271,30 +313,27 @@ sealed class ConsumerLoop : IAssignmentListener, IDisposable
             var result = _runner.Run(_table.ClusterId, chunk, advances, solo is not Solo.None).GetAwaiter().GetResult();
             if (result.IsCommitted)
             {
+                _metrics.Committed(_group, chunk, solo is not Solo.None);
                 Applied(advances, result);
                 pending = pending[chunk.Count..];
-                tries = waits = _failures = 0;
+                tries = waits = timeouts = _failures = 0;
                 continue;
             }
 
             var cause = Cause(result);
-            ConsumingMetrics.BatchFailures.Add(
-                1,
-                new KeyValuePair<string, object?>("error.type", result.Class.ToString())
-            );
+            _metrics.Failed(_group, result.Class!.Value);
             if (IsStopping && result.Class is not FailureClass.Unknown)
                 return;
 
             switch (result.Class)
             {
                 case FailureClass.Fenced:
-                    ConsumingMetrics.Fenced.Add(1);
                     _logger.Fenced(_group, pending.Count);
                     RejoinAfterFence(advances);
                     return;
-                case FailureClass.Transient when ++tries < MaxTries:
-                    _logger.BatchRetried(_group, chunk.Count, cause, tries);
-                    PollFor(tries == 1 ? TimeSpan.Zero : TimeSpan.FromMilliseconds(tries == 2 ? 50 : 200));
+                case FailureClass.Transient when tries < RetryDelays.Length:
+                    _logger.BatchRetried(_group, chunk.Count, cause, tries + 1);
+                    PollFor(RetryDelays[tries++]);
                     break;
                 case FailureClass.Transient
                 or FailureClass.HandlerTimeout
@@ -302,6 +341,10 @@ sealed class ConsumerLoop : IAssignmentListener, IDisposable
                     solo = result.Class is FailureClass.Transient ? Solo.All : Solo.UntilCulprit;
                     tries = 0;
                     _logger.Solo(_group, pending.Count, cause);
+                    break;
+                // A process that was stopped for a while finds its budget spent as well: only a second time is a verdict.
+                case FailureClass.HandlerTimeout when ++timeouts < 2:
+                    _logger.BatchRetried(_group, chunk.Count, cause, timeouts);
                     break;
                 case FailureClass.Transient or FailureClass.Unavailable:
                     Wait(cause, pending.Count, waits++);
@@ -319,7 +362,7 @@ sealed class ConsumerLoop : IAssignmentListener, IDisposable
                 default:
                     if (!TryCondemn(chunk[0], advances, result, ref waits))
                         return;
-                    pending = Owned(pending)[..];
+                    timeouts = 0;
                     if (solo is Solo.UntilCulprit)
                         solo = Solo.None;
                     break;
@@ -364,9 +407,9 @@ sealed class ConsumerLoop : IAssignmentListener, IDisposable
                 _table.Find(record.Partition) is not { Phase: PartitionPhase.Claimed } state
                 || state.Epoch != record.Epoch
             )
-                ConsumingMetrics.Dropped.Add(1, new KeyValuePair<string, object?>("reason", "epoch"));
+                _metrics.Dropped(_group, "epoch");
             else if (record.Offset < state.Next)
-                ConsumingMetrics.Dropped.Add(1, new KeyValuePair<string, object?>("reason", "below-offset"));
+                _metrics.Dropped(_group, "below-offset");
             else
                 owned.Add(record);
         }
@@ -403,7 +446,7 @@ sealed class ConsumerLoop : IAssignmentListener, IDisposable
 
         foreach (var letter in result.DeadLetters)
         {
-            ConsumingMetrics.DeadLetters.Add(1, new KeyValuePair<string, object?>("reason", letter.Code));
+            _metrics.DeadLettered(_group, letter);
             _logger.DeadLettered(
                 letter.Code,
                 letter.Record.Topic,
@@ -414,8 +457,11 @@ sealed class ConsumerLoop : IAssignmentListener, IDisposable
             );
         }
 
-        if (result.PatienceEnded > 8)
+        if (result.PatienceEnded > MaxBarrierWaits && _time.GetElapsedTime(_barrierLoggedAt) > BarrierLogEvery)
+        {
+            _barrierLoggedAt = _time.GetTimestamp();
             _logger.BarrierWaits(_group, result.PatienceEnded);
+        }
     }
 
     /// <summary>PostgreSQL does not answer: paused and polling, so that the group keeps this member and its batch.</summary>
@@ -737,7 +783,22 @@ sealed class ConsumerLoop : IAssignmentListener, IDisposable
         Forget(partitions);
     }
 
-    public void Statistics(string json) => ConsumingMetrics.Lag(_group, json);
+    public void Statistics(string json)
+    {
+        var now = _time.GetUtcNow();
+        var before = _board.Loops.FirstOrDefault(l => l.Group == _group).State?.Lags ?? [];
+        var lags = new List<PartitionLag>();
+        foreach (var (partition, end) in ConsumingMetrics.LogEnds(json))
+        {
+            if (_table.Find(partition) is not { Phase: PartitionPhase.Claimed } state)
+                continue;
+            var records = Math.Max(0, end - state.Next);
+            var known = before.FirstOrDefault(l => l.Partition == partition)?.BehindSince;
+            lags.Add(new(partition, records, records == 0 ? null : known ?? now));
+        }
+
+        _board.Report(_group, s => s with { Lags = [.. lags] });
+    }
 
     public void Failed(Error error)
     {

@@ -14,6 +14,7 @@ static class ConsumingServices
     {
         services.AddSettings<ConsumingOptions>(ConsumingOptions.Section);
         services.TryAddSingleton<ConsumerBoard>();
+        services.TryAddSingleton<ConsumingMetrics>();
         services.TryAddSingleton<IConsumerHealth>(p => p.GetRequiredService<ConsumerBoard>());
         services.TryAddSingleton<IPartitionShare>(p => p.GetRequiredService<ConsumerBoard>());
         services.TryAddSingleton<IRecordSourceFactory, KafkaRecordSourceFactory>();

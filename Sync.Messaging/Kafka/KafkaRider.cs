@@ -30,7 +30,13 @@ public static class KafkaRiderRegistration
 
     sealed class Specification(KafkaFactoryConfigurator factory) : IBusInstanceSpecification
     {
-        public void Configure(IBusInstance busInstance) => busInstance.Connect<IKafkaRider>(factory.Build(busInstance));
+        public void Configure(IBusInstance busInstance)
+        {
+            // A behaviour that asks the container for the bus must hear the same as one that asks its context.
+            busInstance.Bus.ConnectPublishObserver(RefusingEndpoints.Instance);
+            busInstance.Bus.ConnectSendObserver(RefusingEndpoints.Instance);
+            busInstance.Connect<IKafkaRider>(factory.Build(busInstance));
+        }
 
         public IEnumerable<ValidationResult> Validate() => factory.Validate();
     }

@@ -1,5 +1,6 @@
 using MassTransit;
 using MassTransit.Configuration;
+using MassTransit.Introspection;
 using MassTransit.Transports;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
@@ -59,7 +60,7 @@ public sealed class TopicEndpointConfigurator : ReceiveEndpointConfiguration, IR
 
     /// <summary>
     /// Tries again at once, in the batch, from the last staged state. There are no delays: one would hold the transaction and
-    /// all its messages; a later try is a timer. Call it before sagas and consumers are configured.
+    /// all its messages; a later try is a timer.
     /// </summary>
     public void UseMessageRetry(Action<ImmediateRetries> configure)
     {
@@ -73,7 +74,32 @@ public sealed class TopicEndpointConfigurator : ReceiveEndpointConfiguration, IR
     internal ReceiveEndpoint Build()
     {
         var context = CreateContext();
+        RefuseRetryFilters(context);
         return new ReceiveEndpoint(new KafkaReceiveTransport(context, c => CreateLoop(c)), context);
+    }
+
+    /// <summary>MassTransit's own retries may wait, and would run a message again while its batch is being given up.</summary>
+    void RefuseRetryFilters(KafkaEndpointContext context)
+    {
+        var probe = new ProbeResultBuilder(Guid.Empty, CancellationToken.None);
+        context.ReceivePipe.Probe(probe);
+        if (Mentions(((IProbeResultBuilder)probe).Build().Results, "retry"))
+            throw new ConfigurationException(
+                $"The Kafka endpoint of group {_group} has a retry filter of MassTransit; "
+                    + "use the endpoint's UseMessageRetry(r => r.Immediate(n)), and timers for later tries"
+            );
+
+        static bool Mentions(object? part, string filter) =>
+            part switch
+            {
+                IDictionary<string, object> scope => scope.Any(p =>
+                    (p.Key == "filterType" && filter.Equals(p.Value)) || Mentions(p.Value, filter)
+                ),
+                System.Collections.IEnumerable parts and not string => parts
+                    .Cast<object?>()
+                    .Any(p => Mentions(p, filter)),
+                _ => false,
+            };
     }
 
     KafkaEndpointContext CreateContext()
@@ -88,6 +114,7 @@ public sealed class TopicEndpointConfigurator : ReceiveEndpointConfiguration, IR
         var identity = _services.GetRequiredService<ProcessIdentity>();
         var database = _services.GetRequiredService<NpgsqlDataSource>();
         var time = _services.GetRequiredService<TimeProvider>();
+        var metrics = _services.GetRequiredService<ConsumingMetrics>();
         var crash = _services.GetRequiredService<CrashPoints>();
         var loggers = _services.GetRequiredService<ILoggerFactory>();
         var store = new BatchStore(
@@ -106,10 +133,11 @@ public sealed class TopicEndpointConfigurator : ReceiveEndpointConfiguration, IR
             async (record, slot) =>
             {
                 using var received = new KafkaReceiveContext(record, slot, context);
-                SaveChangesInBatch.Enter();
+                InsideBatch.Enter();
                 await dispatcher.Dispatch(received, slot).ConfigureAwait(false);
             },
             crash,
+            metrics,
             time
         );
         return new ConsumerLoop(
@@ -125,6 +153,7 @@ public sealed class TopicEndpointConfigurator : ReceiveEndpointConfiguration, IR
             runner,
             crash,
             _services.GetRequiredService<ConsumerBoard>(),
+            metrics,
             _services.GetService<IBackPressure>(),
             [.. _services.GetServices<IRestoreHook>()],
             _services.GetRequiredService<IOptions<KafkaOptions>>().Value.Partitions,
@@ -182,7 +211,7 @@ sealed class KafkaEndpointContext(IBusInstance bus, IReceiveEndpointConfiguratio
 }
 
 /// <summary>Publish, Send and Respond of a batch's behaviours.</summary>
-sealed class RefusingEndpoints : IPublishEndpointProvider, ISendEndpointProvider
+sealed class RefusingEndpoints : IPublishEndpointProvider, ISendEndpointProvider, IPublishObserver, ISendObserver
 {
     public static readonly RefusingEndpoints Instance = new();
 
@@ -200,6 +229,24 @@ sealed class RefusingEndpoints : IPublishEndpointProvider, ISendEndpointProvider
     public ConnectHandle ConnectPublishObserver(IPublishObserver observer) => EmptyHandle.Instance;
 
     public ConnectHandle ConnectSendObserver(ISendObserver observer) => EmptyHandle.Instance;
+
+    public Task PrePublish<T>(PublishContext<T> context)
+        where T : class => InsideBatch.IsTrue ? throw Refusal("Publish") : Task.CompletedTask;
+
+    public Task PostPublish<T>(PublishContext<T> context)
+        where T : class => Task.CompletedTask;
+
+    public Task PublishFault<T>(PublishContext<T> context, Exception exception)
+        where T : class => Task.CompletedTask;
+
+    public Task PreSend<T>(SendContext<T> context)
+        where T : class => InsideBatch.IsTrue ? throw Refusal("Send") : Task.CompletedTask;
+
+    public Task PostSend<T>(SendContext<T> context)
+        where T : class => Task.CompletedTask;
+
+    public Task SendFault<T>(SendContext<T> context, Exception exception)
+        where T : class => Task.CompletedTask;
 
     sealed class EmptyHandle : ConnectHandle
     {

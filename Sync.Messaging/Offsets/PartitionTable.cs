@@ -26,7 +26,7 @@ readonly record struct PartitionState(
 /// The partitions of one consumer loop, and the protocol by which it gets them: it claims each in PostgreSQL, compares what
 /// is stored with what Kafka holds, and starts, writes down a gap, or halts. Used by the loop's thread only.
 /// </summary>
-sealed class PartitionTable(OffsetStore store, string group, int partitionCount, ILogger logger)
+sealed class PartitionTable(OffsetStore store, string group, int partitionCount, Action<FeedGap> onGap, ILogger logger)
 {
     readonly Dictionary<TopicPartition, PartitionState> _states = [];
 
@@ -73,9 +73,11 @@ sealed class PartitionTable(OffsetStore store, string group, int partitionCount,
         if (ours.Count == 0)
             return started;
 
-        using var deadline = new CancellationTokenSource(timeout);
+        // Half of the time for Kafka, half for PostgreSQL: the handler holds up the whole group's rebalance.
+        var half = timeout / 2;
         ClusterId = cluster.ClusterId();
-        var views = cluster.Read(ours, timeout);
+        var views = cluster.Read(ours, half);
+        using var deadline = new CancellationTokenSource(half);
         // The loop's thread waits: partitions may not be consumed before they are claimed.
         var claims = store
             .Claim(
@@ -166,6 +168,8 @@ sealed class PartitionTable(OffsetStore store, string group, int partitionCount,
     {
         var judgement = Judgement.Of(claim, view);
         var (topic, number) = (claim.Partition.Topic, claim.Partition.Partition.Value);
+        if (judgement.Gap is { } gap)
+            onGap(gap);
         if (judgement.Start is not { } start)
         {
             logger.PartitionHalted(topic, number, claim.NextOffset, view.High);

@@ -1,5 +1,6 @@
 using System.Diagnostics.Metrics;
 using Sync.Messaging.Hosting;
+using Sync.Messaging.Kafka;
 
 namespace Sync.Messaging.Outbox;
 
@@ -34,7 +35,6 @@ sealed class DeliveryMetrics
     readonly Histogram<double> _delivery;
     readonly Counter<long> _duplicates;
     readonly Counter<long> _leaseChanges;
-    readonly Counter<long> _deadLetters;
     readonly Histogram<double> _late;
     readonly Counter<long> _moved;
 
@@ -67,11 +67,6 @@ sealed class DeliveryMetrics
             "sync.kernel.lease.changes",
             "{change}",
             "Outbox lease taken, lost, given back"
-        );
-        _deadLetters = meter.CreateCounter<long>(
-            "sync.kernel.dead_letters",
-            "{message}",
-            "Messages kept as dead letters, by reason"
         );
         _late = meter.CreateHistogram(
             "sync.kernel.schedule.late",
@@ -136,7 +131,12 @@ sealed class DeliveryMetrics
 
     public void LeaseChanged(string kind) => _leaseChanges.Add(1, new KeyValuePair<string, object?>("kind", kind));
 
-    public void DeadLetter(string reason) => _deadLetters.Add(1, new("reason", reason), new("direction", "out"));
+    public static void DeadLetter(string reason) =>
+        ConsumingMetrics.DeadLetters.Add(
+            1,
+            new KeyValuePair<string, object?>("reason", reason),
+            new KeyValuePair<string, object?>("direction", "out")
+        );
 
     public void Moved(long timers, double latestSeconds)
     {

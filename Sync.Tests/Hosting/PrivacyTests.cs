@@ -98,6 +98,43 @@ public sealed class PrivacyTests
         Assert.DoesNotContain(texts, t => t.Contains(Value, StringComparison.Ordinal));
     }
 
+    [Fact]
+    public async Task A_span_of_a_call_holds_no_query_and_the_call_is_not_logged()
+    {
+        await using var stage = await PingStage.Set();
+        var spans = new List<Activity>();
+        await using var process = await PingProcess.Start(
+            stage.Database,
+            stage.Kafka,
+            configure: builder =>
+            {
+                builder.Services.ConfigureOpenTelemetryTracerProvider(traces => traces.AddInMemoryExporter(spans));
+                builder.Services.AddHttpClient("vendor");
+                builder.Logging.SetMinimumLevel(LogLevel.Trace).AddFilter("System", LogLevel.Trace);
+            }
+        );
+        using var http = process.Services.GetRequiredService<IHttpClientFactory>().CreateClient("vendor");
+        using var source = new ActivitySource("sync.test");
+
+        using (source.StartActivity("call"))
+        {
+            var address = process.Services.GetRequiredService<ManagementServer>().Address!;
+            using var answer = await http.GetAsync(new Uri(address, $"/health/live?email={Value}"));
+        }
+
+        process.Services.GetRequiredService<TracerProvider>().ForceFlush();
+        var call = Assert.Single(spans, s => s.GetTagItem("url.full") is not null);
+        Assert.Contains("/health/live", $"{call.GetTagItem("url.full")}", StringComparison.Ordinal);
+        Assert.DoesNotContain(
+            spans.SelectMany(s => s.TagObjects),
+            t => $"{t.Value}".Contains("ada", StringComparison.Ordinal)
+        );
+        Assert.DoesNotContain(
+            process.Logs.Lines,
+            l => l.Category.StartsWith("System.Net.Http", StringComparison.Ordinal)
+        );
+    }
+
     static string Format(Action<ILogger> log)
     {
         var output = new StringWriter();

@@ -247,10 +247,16 @@ public sealed class CountingMachine : MassTransitStateMachine<Counter>
             }
         );
 
-        Initially(When(Stepped).ThenAsync(c => Count(c, behaviour)).TransitionTo(Open));
+        EventActivityBinder<Counter, Step> Handle(EventActivityBinder<Counter, Step> step) =>
+            step.ThenAsync(c => Count(c, behaviour))
+                .If(c => c.Message.Ask == "schedule", x => x.Schedule(Ring, Rings))
+                .If(c => c.Message.Ask == "ring at once", x => x.Schedule(Ring, Rings, _ => TimeSpan.Zero))
+                .If(c => c.Message.Ask == "unschedule", x => x.Unschedule(Ring));
+
+        Initially(Handle(When(Stepped)).TransitionTo(Open));
         During(
             Open,
-            When(Stepped).ThenAsync(c => Count(c, behaviour)),
+            Handle(When(Stepped)),
             When(Closing).Finalize(),
             When(Renaming).Then(c => c.Saga.Count += c.Message.Value),
             When(Ring.Received).Then(c => c.Saga.Rings++)
@@ -267,6 +273,9 @@ public sealed class CountingMachine : MassTransitStateMachine<Counter>
     public Event<Renamed> Renaming { get; private set; } = null!;
 
     public Schedule<Counter, Rang> Ring { get; private set; } = null!;
+
+    static Rang Rings(BehaviorContext<Counter, Step> context) =>
+        new() { Key = context.Message.Key, Counter = context.Saga.CorrelationId };
 
     static async Task Count(BehaviorContext<Counter, Step> context, Behaviour behaviour)
     {
