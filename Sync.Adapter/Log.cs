@@ -12,8 +12,12 @@ static partial class Log
     )]
     public static partial void Started(this ILogger log, string system, string configHash, int workers, int batch);
 
-    [LoggerMessage(3001, LogLevel.Information, "{System}: workers begin; the process has claimed its partitions")]
-    public static partial void WorkersBegin(this ILogger log, string system);
+    [LoggerMessage(
+        3001,
+        LogLevel.Information,
+        "{System}: workers begin; the process has claimed its partitions and ended {Leases} leases of its earlier life"
+    )]
+    public static partial void WorkersBegin(this ILogger log, string system, int leases);
 
     [LoggerMessage(3002, LogLevel.Information, "{System}: workers ended; {InHand} lanes given back unfinished")]
     public static partial void WorkersEnded(this ILogger log, string system, int inHand);

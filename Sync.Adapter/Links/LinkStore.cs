@@ -26,6 +26,26 @@ sealed class LinkStore(NpgsqlDataSource source, string schema, IOutbox outbox)
 
     readonly string _s = AdapterTables.Quoted(schema);
 
+    /// <summary>
+    /// Ends the leases that this replica took in an earlier life, so that a crash costs no minute of waiting. Should that
+    /// life not be over, it fails at the fence, as behind any lease that ran out.
+    /// </summary>
+    /// <returns>How many there were.</returns>
+    public async Task<int> EndLeases(string replica, CancellationToken cancellationToken)
+    {
+        await using var connection = await source.OpenConnectionAsync(cancellationToken);
+        await using var end = Command(
+            connection,
+            $"""
+            with mine as (select lane from {_s}.link where starts_with(taken_by, $1 || '/')
+                           order by lane collate "C" for update)
+            update {_s}.link l set taken_by = null, taken_until = null from mine where l.lane = mine.lane
+            """,
+            [replica]
+        );
+        return await end.ExecuteNonQueryAsync(cancellationToken);
+    }
+
     /// <summary>Leases up to <paramref name="limit"/> lanes that are due, and loads what their rounds need.</summary>
     public async Task<IReadOnlyList<Leased>> Take(string takenBy, int limit, CancellationToken cancellationToken)
     {

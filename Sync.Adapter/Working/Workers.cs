@@ -37,9 +37,8 @@ sealed class Workers(
     static readonly TimeSpan Busy = TimeSpan.FromMilliseconds(50);
     static readonly TimeSpan Idle = TimeSpan.FromMilliseconds(500);
 
-    /// <summary>What rounds in hand are given to end by themselves.</summary>
-    static readonly TimeSpan Stopping = TimeSpan.FromSeconds(10);
-
+    // Another life of this replica has another one, so that no lease of this one is mistaken for a lease of that.
+    readonly string _life = Guid.NewGuid().ToString("n")[..12];
     readonly ConcurrentDictionary<long, Task> _inHand = new();
     long _takes;
     long _rounds;
@@ -66,7 +65,7 @@ sealed class Workers(
             // Stopping is the ordinary end.
         }
 
-        abandon.CancelAfter(Stopping);
+        abandon.CancelAfter(TimeSpan.FromSeconds(options.StopSeconds));
         var left = InHand;
         await Task.WhenAll(_inHand.Values);
         await abandon.CancelAsync();
@@ -91,7 +90,7 @@ sealed class Workers(
     {
         while (!mayWork.Now)
             await signal.Wait(Busy, time, stop);
-        log.WorkersBegin(rules.System);
+        log.WorkersBegin(rules.System, await EndOwnLeases(stop));
 
         for (var looks = 0; ; looks++)
         {
@@ -119,19 +118,39 @@ sealed class Workers(
             _ => Idle,
         };
 
+    async Task<int> EndOwnLeases(CancellationToken stop)
+    {
+        while (true)
+        {
+            try
+            {
+                return await store.EndLeases(replica, stop);
+            }
+            catch (Exception e) when (e is not OperationCanceledException)
+            {
+                await TakeFailed(e, stop);
+            }
+        }
+    }
+
     async Task<IReadOnlyList<Leased>> Take(int room, CancellationToken stop)
     {
         try
         {
-            return await store.Take($"{replica}/{++_takes}", room, stop);
+            return await store.Take($"{replica}/{_life}/{++_takes}", room, stop);
         }
         catch (Exception e) when (e is not OperationCanceledException)
         {
-            var delay = backoff.Delay(2);
-            log.TakeFailed(delay, e);
-            await Task.Delay(delay, time, stop);
+            await TakeFailed(e, stop);
             return [];
         }
+    }
+
+    async Task TakeFailed(Exception exception, CancellationToken stop)
+    {
+        var delay = backoff.Delay(2);
+        log.TakeFailed(delay, exception);
+        await Task.Delay(delay, time, stop);
     }
 
     void Begin(Leased lane, CancellationToken abandon)

@@ -131,7 +131,7 @@ sealed class DeliveryMetrics
 
     public void LeaseChanged(string kind) => _leaseChanges.Add(1, new KeyValuePair<string, object?>("kind", kind));
 
-    public void DeadLetter(string reason) =>
+    public static void DeadLetter(string reason) =>
         ConsumingMetrics.DeadLetters.Add(
             1,
             new KeyValuePair<string, object?>("reason", reason),

@@ -221,7 +221,7 @@ sealed class OutboxTerm(DeliveryParts parts, OutboxLease lease) : IAsyncDisposab
         foreach (var (row, code) in _refused)
         {
             parts.Logger.RowRefused(row.Id, row.Topic, code, parts.DeadLetters.Id(clusterId, row));
-            parts.Metrics.DeadLetter(OutgoingDeadLetters.ReasonCode(code));
+            DeliveryMetrics.DeadLetter(OutgoingDeadLetters.ReasonCode(code));
         }
 
         _acknowledged.Clear();

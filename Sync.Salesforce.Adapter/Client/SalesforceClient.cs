@@ -20,9 +20,6 @@ sealed class SalesforceClient : IDisposable
     /// <summary>Of a retrieve.</summary>
     public const int MaxReads = 2_000;
 
-    /// <summary>With the longest call it stays within the 20 seconds that the frame gives a call.</summary>
-    public static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(5);
-
     const int MaxAnswer = 64 * 1024 * 1024;
     const int MaxPages = 50;
     const int MaxQueue = 1_000;
@@ -45,6 +42,7 @@ sealed class SalesforceClient : IDisposable
     )
     {
         _options = options;
+        MaxWait = TimeSpan.FromSeconds(options.TimeoutSeconds) / 4;
         _budget = budget;
         _time = time;
         _http = new(handler ?? Transport.Handler(options.MaxConcurrent + 1))
@@ -62,6 +60,9 @@ sealed class SalesforceClient : IDisposable
             }
         );
     }
+
+    /// <summary>For a turn. With the call after it it stays within the time that the frame gives both.</summary>
+    public TimeSpan MaxWait { get; }
 
     /// <summary>The user that we are, as far as known.</summary>
     public string? UserId => _tokens.UserId;
@@ -301,7 +302,7 @@ sealed class SalesforceClient : IDisposable
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested) { }
 
-        throw new SalesforceBusyException();
+        throw new SalesforceBusyException(MaxWait);
     }
 
     HttpRequestMessage Request(Session session, HttpMethod method, string path, byte[]? body, string? ifMatch)
@@ -416,5 +417,5 @@ readonly record struct Reply<T>(T Value, string? RequestId, int Calls)
 }
 
 /// <summary>No call was made: all turns were taken for too long.</summary>
-sealed class SalesforceBusyException()
-    : Exception($"no turn for a call within {SalesforceClient.MaxWait.TotalSeconds:0} seconds");
+sealed class SalesforceBusyException(TimeSpan waited)
+    : Exception($"no turn for a call within {waited.TotalMilliseconds:0} milliseconds");

@@ -142,7 +142,7 @@ sealed class StripeApi : IDisposable
                 new VendorResult.Failed(
                     FailureClass.SlowDown,
                     "own_limit",
-                    $"no turn for {endpoint} within {StripeLimits.MaxWait.TotalSeconds:0} seconds",
+                    $"no turn for {endpoint} within {_limits.MaxWait.TotalMilliseconds:0} milliseconds",
                     Definite: true
                 ),
                 Calls: 0

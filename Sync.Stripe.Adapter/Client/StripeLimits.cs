@@ -20,9 +20,6 @@ enum StripeCall
 /// </summary>
 sealed class StripeLimits : IDisposable
 {
-    /// <summary>With the longest call it stays within the 20 seconds that the frame gives a call.</summary>
-    public static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(5);
-
     const int MaxQueue = 2_000;
 
     readonly Dictionary<StripeCall, TokenBucketRateLimiter> _endpoints;
@@ -33,6 +30,7 @@ sealed class StripeLimits : IDisposable
     public StripeLimits(StripeOptions options, TimeProvider time)
     {
         _time = time;
+        MaxWait = TimeSpan.FromSeconds(options.TimeoutSeconds) / 4;
         _endpoints = Enum.GetValues<StripeCall>()
             .ToDictionary(
                 e => e,
@@ -53,6 +51,9 @@ sealed class StripeLimits : IDisposable
             }
         );
     }
+
+    /// <summary>With the call after it it stays within the time that the frame gives both.</summary>
+    public TimeSpan MaxWait { get; }
 
     /// <summary>A turn, to be disposed when the call is over; null when there is none to be had.</summary>
     public async Task<IDisposable?> Turn(StripeCall endpoint, CancellationToken cancellationToken)

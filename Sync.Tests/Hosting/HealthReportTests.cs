@@ -142,12 +142,12 @@ public sealed class HealthReportTests
 
     sealed class Lifetime : IHostApplicationLifetime
     {
-        readonly CancellationTokenSource _stopping = new();
+        bool _stopping;
 
         public CancellationToken ApplicationStarted => CancellationToken.None;
-        public CancellationToken ApplicationStopping => _stopping.Token;
+        public CancellationToken ApplicationStopping => new(canceled: _stopping);
         public CancellationToken ApplicationStopped => CancellationToken.None;
 
-        public void StopApplication() => _stopping.Cancel();
+        public void StopApplication() => _stopping = true;
     }
 }

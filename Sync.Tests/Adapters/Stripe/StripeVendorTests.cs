@@ -303,7 +303,7 @@ public sealed class StripeVendorTests
 
         // The only place on the way is taken, whatever tokens come.
         var second = limits.Turn(StripeCall.RetrieveCustomer, CancellationToken.None);
-        time.Advance(StripeLimits.MaxWait);
+        time.Advance(limits.MaxWait);
 
         Assert.NotNull(first);
         Assert.Null(await second);
