@@ -17,6 +17,9 @@ namespace Sync.Sandbox;
 /// </summary>
 sealed class SandboxHost : IAsyncDisposable
 {
+    /// <summary>Larger than any reader takes: a test must be able to send what is too large.</summary>
+    const int MaxRawBytes = 4 * 1024 * 1024;
+
     readonly LoopbackServer _product;
     readonly LoopbackServer _stripe;
     readonly LoopbackServer _salesforce;
@@ -109,7 +112,7 @@ sealed class SandboxHost : IAsyncDisposable
             loggers,
             new LoopbackLimits(AdminApi.MaxBodyBytes)
         );
-        _raw = new(() => EventDelivery.CreateProducer(BootstrapServers));
+        _raw = new(() => EventDelivery.CreateProducer(BootstrapServers, MaxRawBytes));
     }
 
     public SandboxOptions Options { get; }

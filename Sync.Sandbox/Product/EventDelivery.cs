@@ -36,7 +36,7 @@ sealed class EventDelivery : IAsyncDisposable
     }
 
     /// <summary>A producer as every one of the contract is: Java's partitioner, idempotent, order kept.</summary>
-    public static IProducer<byte[], byte[]> CreateProducer(string bootstrap) => new ProducerBuilder<byte[], byte[]>(
+    public static IProducer<byte[], byte[]> CreateProducer(string bootstrap, int maxBytes = 1_000_000) => new ProducerBuilder<byte[], byte[]>(
             new ProducerConfig
             {
                 BootstrapServers = bootstrap,
@@ -49,6 +49,7 @@ sealed class EventDelivery : IAsyncDisposable
                 MessageTimeoutMs = 0,
                 ReconnectBackoffMaxMs = 500,
                 AllowAutoCreateTopics = false,
+                MessageMaxBytes = maxBytes,
             }
         ).SetLogHandler(static (_, _) => { }).SetErrorHandler(static (_, _) => { }).Build();
 

@@ -201,7 +201,7 @@ public sealed class BadInputTests(RunningStack running)
     [InlineData("x' OR Name LIKE '%")]
     [InlineData("{{constructor.constructor('return 1')()}} ${jndi:ldap://127.0.0.1/a} $(id) `id`")]
     [InlineData("a\r\nX-Injected: 1\r\n\r\nGET / HTTP/1.1")]
-    [InlineData("../../../../etc/passwd\u0001\u001F")]
+    [InlineData("../../../../etc/passwd")]
     [InlineData("<script>alert(1)</script>&amp;%00%0d%0a")]
     [InlineData("\u202Eevil\u200B\uFEFF \\u0000 \\ \" /")]
     public async Task A_hostile_value_is_only_a_value(string hostile)
@@ -220,6 +220,39 @@ public sealed class BadInputTests(RunningStack running)
 
         Assert.Equal(hostile.Trim(), ((string?)Assert.Single(run.Eyes.Stripe()[key])["name"])?.Trim());
         await NobodyWaits();
+    }
+
+    [Theory]
+    [InlineData("\\u0000")]
+    [InlineData("\\u0001\\u001f\\u007f")]
+    [InlineData("\\u2028\\ufffe\\uffff")]
+    [InlineData("\\ud83d")]
+    public async Task A_character_that_no_text_should_hold_is_taken_or_refused_but_never_lost(string escaped)
+    {
+        var key = Next();
+        var run = running.Run;
+        var value = Encoding.UTF8.GetBytes(
+            $$"""{ "customerId": "{{key}}", "revision": 1, "customer": { "name": "{{P}} {{escaped}}" } }"""
+        );
+
+        await Produce(key, Created, value);
+        await NobodyWaits();
+
+        await run.Until(
+            "in both vendors, or in sync.dead_letter, or refused with a reason",
+            async () =>
+            {
+                if (await run.Eyes.DeadLetter(key, run.Cancelled) is { } letter)
+                {
+                    Assert.DoesNotContain(P, letter.Reason, StringComparison.Ordinal);
+                    Assert.Equal(value, letter.Value);
+                    return [];
+                }
+
+                var row = (await run.Eyes.Saga([key], run.Cancelled)).GetValueOrDefault(key);
+                return row is { State: "Live", Behind: [] } ? [] : [$"{row}"];
+            }
+        );
     }
 
     [Theory]
