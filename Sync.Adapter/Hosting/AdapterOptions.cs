@@ -31,6 +31,10 @@ public sealed class AdapterOptions
     [Range(1, 3_600, ErrorMessage = "must be 1 to 3600")]
     public int PauseProbeSeconds { get; init; } = 30;
 
+    /// <summary>At a stop, rounds in hand are given this long to end by themselves.</summary>
+    [Range(1, 25, ErrorMessage = "must be 1 to 25")]
+    public int StopSeconds { get; init; } = 10;
+
     /// <summary>Hashes of answered commands are kept this long: a command delivered later than that would be taken for a new one.</summary>
     [Range(1, 400, ErrorMessage = "must be 1 to 400")]
     public int LedgerDays { get; init; } = 30;

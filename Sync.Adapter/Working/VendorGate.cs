@@ -45,8 +45,8 @@ sealed class VendorGate
             .AddCircuitBreaker(
                 new CircuitBreakerStrategyOptions<CallOutcome>
                 {
-                    FailureRatio = 0.5,
-                    MinimumThroughput = 6,
+                    FailureRatio = 0.8,
+                    MinimumThroughput = 8,
                     SamplingDuration = TimeSpan.FromSeconds(10),
                     BreakDurationGenerator = args =>
                     {

@@ -37,9 +37,8 @@ sealed class Workers(
     static readonly TimeSpan Busy = TimeSpan.FromMilliseconds(50);
     static readonly TimeSpan Idle = TimeSpan.FromMilliseconds(500);
 
-    /// <summary>What rounds in hand are given to end by themselves.</summary>
-    static readonly TimeSpan Stopping = TimeSpan.FromSeconds(10);
-
+    // Another life of this replica has another one, so that no lease of this one is mistaken for a lease of that.
+    readonly string _life = Guid.NewGuid().ToString("n")[..12];
     readonly ConcurrentDictionary<long, Task> _inHand = new();
     long _takes;
     long _rounds;
@@ -66,7 +65,7 @@ sealed class Workers(
             // Stopping is the ordinary end.
         }
 
-        abandon.CancelAfter(Stopping);
+        abandon.CancelAfter(TimeSpan.FromSeconds(options.StopSeconds));
         var left = InHand;
         await Task.WhenAll(_inHand.Values);
         await abandon.CancelAsync();
@@ -138,7 +137,7 @@ sealed class Workers(
     {
         try
         {
-            return await store.Take($"{replica}/{++_takes}", room, stop);
+            return await store.Take($"{replica}/{_life}/{++_takes}", room, stop);
         }
         catch (Exception e) when (e is not OperationCanceledException)
         {

@@ -446,7 +446,7 @@ sealed class ConsumerLoop : IAssignmentListener, IDisposable
 
         foreach (var letter in result.DeadLetters)
         {
-            _metrics.DeadLettered(_group, letter);
+            ConsumingMetrics.DeadLettered(_group, letter);
             _logger.DeadLettered(
                 letter.Code,
                 letter.Record.Topic,

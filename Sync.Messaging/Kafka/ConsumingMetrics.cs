@@ -104,7 +104,7 @@ sealed class ConsumingMetrics : IDisposable
 
     public void Dropped(string group, string reason) => _dropped.Add(1, Tags(group, ("reason", reason)));
 
-    public void DeadLettered(string group, DeadLetter letter) =>
+    public static void DeadLettered(string group, DeadLetter letter) =>
         DeadLetters.Add(
             1,
             Tags(

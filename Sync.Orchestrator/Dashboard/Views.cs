@@ -22,7 +22,7 @@ static class Views
                              'attempt', (s.value #>> '{sent,attempt}')::int)), '{}'::jsonb)
                       from jsonb_each(c.systems -> 'systems') s) as systems,
                    c.behind,
-                   case when c.behind = '{}' then c.since end as in_step_since,
+                   case when c.behind = '{}' and c.attention is null then c.since end as in_step_since,
                    c.attention
               from sync.customer c;
             """,
@@ -32,7 +32,7 @@ static class Views
         "comment on column dashboard.customers.revision is 'Revision of the golden record; it rises with every change.';",
         "comment on column dashboard.customers.systems is 'By system: externalId, reached (revision of the last command answered done), behind, gone, attempt (of the command in flight, null without one).';",
         "comment on column dashboard.customers.behind is 'Systems with a difference or a command in flight.';",
-        "comment on column dashboard.customers.in_step_since is 'Since when no system is behind; null while one is.';",
+        "comment on column dashboard.customers.in_step_since is 'Since when no system is behind and nothing waits for a person; null otherwise.';",
         "comment on column dashboard.customers.attention is 'The first reason that waits for a person: reason, system, paths.';",
         """
             create view dashboard.attention as

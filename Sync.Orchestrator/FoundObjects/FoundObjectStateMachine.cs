@@ -152,8 +152,10 @@ sealed class FoundObjectStateMachine : MassTransitStateMachine<FoundObject>
 
     void Link(BehaviorContext<FoundObject, ObjectLinked> context)
     {
-        if (context.Saga.CurrentState != nameof(Linked))
-            context.Saga.Since = _orchestration.Moment().Now;
+        // A level that was told before is no row.
+        if (context.Saga.CurrentState == nameof(Linked) && context.Saga.CustomerId == context.Message.CustomerId)
+            return;
+        context.Saga.Since = _orchestration.Moment().Now;
         context.Saga.CustomerId = context.Message.CustomerId;
         context.Saga.Reason = null;
         Note(context, Codes.Linked, reason: null);

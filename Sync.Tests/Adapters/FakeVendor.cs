@@ -8,7 +8,7 @@ namespace Sync.Tests.Adapters;
 /// A vendor of records in memory: it stores forms, keeps keys, knows deleted records, and does what the next step of its
 /// script says: fail before the effect, after it, or let the effect come late.
 /// </summary>
-sealed class FakeVendor(SystemMap map) : IVendor
+public sealed class FakeVendor(SystemMap map) : IVendor
 {
     readonly Lock _lock = new();
     readonly Dictionary<string, Row> _rows = [];
@@ -75,6 +75,15 @@ sealed class FakeVendor(SystemMap map) : IVendor
 
     /// <summary>Every call waits here first.</summary>
     public Func<string, Task> Entered { get; set; } = _ => Task.CompletedTask;
+
+    /// <summary>Calls of this kind are never answered.</summary>
+    public Func<string, bool> Hangs { get; set; } = _ => false;
+
+    /// <summary>What goes wrong whenever the script says nothing.</summary>
+    public Func<string, Fault?> Always { get; set; } = _ => null;
+
+    /// <summary>Whose calls fail.</summary>
+    public Func<string, bool> FailsFor { get; set; } = _ => false;
 
     public ConcurrentQueue<Call> Calls { get; } = new();
 
@@ -174,7 +183,8 @@ sealed class FakeVendor(SystemMap map) : IVendor
             id =>
                 _rows.TryGetValue(id, out var row) && !row.Deleted
                     ? new VendorResult.Ok(Seen(row))
-                    : new VendorResult.Gone()
+                    : new VendorResult.Gone(),
+            cancellationToken
         );
 
     public async Task<IReadOnlyList<FindResult>> Find(
@@ -199,12 +209,21 @@ sealed class FakeVendor(SystemMap map) : IVendor
     public Task<IReadOnlyList<VendorResult>> Create(
         IReadOnlyList<CreateRequest> requests,
         CancellationToken cancellationToken
-    ) => Answer("create", requests, r => r.CustomerId, r => r.Key, r => Keyed(r.Key, () => Insert(r)));
+    ) =>
+        Answer(
+            "create",
+            requests,
+            r => r.CustomerId,
+            r => r.Key,
+            r => Keyed(r.Key, () => Insert(r)),
+            cancellationToken
+        );
 
     public Task<IReadOnlyList<VendorResult>> Update(
         IReadOnlyList<UpdateRequest> requests,
         CancellationToken cancellationToken
-    ) => Answer("update", requests, r => r.ExternalId, r => r.Key, r => Keyed(r.Key, () => Patch(r)));
+    ) =>
+        Answer("update", requests, r => r.ExternalId, r => r.Key, r => Keyed(r.Key, () => Patch(r)), cancellationToken);
 
     public Task<IReadOnlyList<VendorResult>> Delete(
         IReadOnlyList<DeleteRequest> requests,
@@ -228,7 +247,8 @@ sealed class FakeVendor(SystemMap map) : IVendor
                 row.Deleted = true;
                 row.Version++;
                 return new VendorResult.Ok(null);
-            }
+            },
+            cancellationToken
         );
 
     VendorResult Keyed(string key, Func<VendorResult> act)
@@ -247,7 +267,11 @@ sealed class FakeVendor(SystemMap map) : IVendor
     {
         if (Refused(request.Write) is { } refused)
             return refused;
-        if (UniqueIds && !Keys && _rows.Values.FirstOrDefault(r => r.CustomerId == request.CustomerId && !r.Deleted) is { } there)
+        if (
+            UniqueIds
+            && !Keys
+            && _rows.Values.FirstOrDefault(r => r.CustomerId == request.CustomerId && !r.Deleted) is { } there
+        )
             return new VendorResult.Taken(there.Id);
         var row = new Row
         {
@@ -298,12 +322,17 @@ sealed class FakeVendor(SystemMap map) : IVendor
         IReadOnlyList<T> items,
         Func<T, string> subject,
         Func<T, string> key,
-        Func<T, VendorResult> act
+        Func<T, VendorResult> act,
+        CancellationToken cancellationToken
     )
     {
         Assert.InRange(items.Count, 1, operation == "read" ? Traits.MaxReadBatch : Traits.MaxBatch);
         Calls.Enqueue(new(operation, [.. items.Select(subject)], [.. items.Select(key)]));
         await Entered(operation);
+        if (Hangs(operation))
+            await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, cancellationToken);
+        if (items.Select(subject).Any(FailsFor))
+            return [.. items.Select(_ => (VendorResult)Failure(Fault.Before))];
         switch (Scripted(operation))
         {
             case null:
@@ -347,7 +376,7 @@ sealed class FakeVendor(SystemMap map) : IVendor
         lock (_lock)
         {
             if (!_script.TryPeek(out var next) || next.Operation != operation)
-                return null;
+                return Always(operation);
             _script.TryDequeue(out _);
             return next.Fault;
         }

@@ -17,8 +17,8 @@ sealed class Frame : IAsyncDisposable
     public const string Schema = "vendor";
     public const string Customer = "c-1";
 
-    readonly CancellationTokenSource _stop = new();
-    readonly Task _running;
+    CancellationTokenSource _stop = new();
+    Task _running = Task.CompletedTask;
 
     Frame(TestPostgres database, SystemMap map, Action<FakeVendor>? arrange, AdapterOptions options)
     {
@@ -38,7 +38,7 @@ sealed class Frame : IAsyncDisposable
         Calls = new VendorCalls(Vendor, options, Gate, Usage, Telemetry, TimeProvider.System, Log.For<VendorCalls>());
         Commits = new LaneCommits(Store, Backoff, Signal, Telemetry, TimeProvider.System, Log.For<LaneCommits>());
         Workers = NewWorkers();
-        _running = Task.WhenAll(Calls.Run(_stop.Token), Commits.Run(_stop.Token));
+        BeginLoops();
     }
 
     public TestPostgres Database { get; }
@@ -202,6 +202,40 @@ sealed class Frame : IAsyncDisposable
     /// <summary>Back-offs are over.</summary>
     public Task BackoffsEnd() => Database.Execute($"update {Schema}.link set due_at = now() where due_at > now()");
 
+    /// <summary>The real workers instead of the stepped ones: they have loops of their own.</summary>
+    public async Task StartWorkers()
+    {
+        await EndLoops();
+        await Workers.StartAsync(default);
+    }
+
+    public async Task StopWorkers()
+    {
+        await Workers.StopAsync(default);
+        BeginLoops();
+    }
+
+    void BeginLoops()
+    {
+        _stop = new CancellationTokenSource();
+        _running = Task.WhenAll(Calls.Run(_stop.Token), Commits.Run(_stop.Token));
+    }
+
+    async Task EndLoops()
+    {
+        await _stop.CancelAsync();
+        try
+        {
+            await _running;
+        }
+        catch (OperationCanceledException)
+        {
+            // That is how they end.
+        }
+
+        _stop.Dispose();
+    }
+
     // ---- what came out ----
 
     public async Task<IReadOnlyList<CustomerReported>> Reports() =>
@@ -221,17 +255,9 @@ sealed class Frame : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        await _stop.CancelAsync();
-        try
-        {
-            await _running;
-        }
-        catch (OperationCanceledException)
-        {
-            // That is how they end.
-        }
-
-        _stop.Dispose();
+        if (Workers.ExecuteTask is { IsCompleted: false })
+            await StopWorkers();
+        await EndLoops();
         Calls.Dispose();
         Telemetry.Dispose();
         Signal.Dispose();
@@ -330,5 +356,17 @@ sealed class TestHealth : IAdapterHealth
 
 sealed class TestMayWork : IMayWork
 {
-    public bool Now { get; set; } = true;
+    bool _now = true;
+
+    public int Asked { get; private set; }
+
+    public bool Now
+    {
+        get
+        {
+            Asked++;
+            return _now;
+        }
+        set => _now = value;
+    }
 }

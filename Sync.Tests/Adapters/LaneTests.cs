@@ -22,9 +22,9 @@ public sealed class LaneTests
     public async Task A_lane_is_taken_by_one_worker_at_a_time()
     {
         await using var frame = await Start();
-        await frame.TakeIn(
-            [.. Enumerable.Range(0, 20).Select(i => Command(Operation.Create, Values(("name", "A")), customer: $"c{i}"))]
-        );
+        await frame.TakeIn([
+            .. Enumerable.Range(0, 20).Select(i => Command(Operation.Create, Values(("name", "A")), customer: $"c{i}")),
+        ]);
 
         var takes = await Task.WhenAll(Enumerable.Range(0, 6).Select(i => frame.Store.Take($"w{i}", 7, default)));
 
@@ -170,9 +170,9 @@ public sealed class LaneTests
         await frame.Database.Execute(
             $"insert into {Schema}.link (lane, version, ext) values ('customer:other', 0, '{taken}')"
         );
-        await frame.TakeIn(
-            [.. Enumerable.Range(1, 8).Select(i => Command(Operation.Create, Values(("name", "A")), customer: $"c{i}"))]
-        );
+        await frame.TakeIn([
+            .. Enumerable.Range(1, 8).Select(i => Command(Operation.Create, Values(("name", "A")), customer: $"c{i}")),
+        ]);
 
         await frame.Work();
 
@@ -192,7 +192,14 @@ public sealed class LaneTests
             await frame.TakeIn(Look(ext));
             await frame.Work();
             Assert.Equal(await frame.OfLink<long>("version"), (await frame.Reports())[^1].Obs);
-            await frame.Do(Command(Operation.Update, Values(("name", $"N{i}")), Values(("name", i == 0 ? "Ada" : $"N{i - 1}")), ext));
+            await frame.Do(
+                Command(
+                    Operation.Update,
+                    Values(("name", $"N{i}")),
+                    Values(("name", i == 0 ? "Ada" : $"N{i - 1}")),
+                    ext
+                )
+            );
             Assert.Equal(await frame.OfLink<long>("version"), (await frame.Reports())[^1].Obs);
         }
 
@@ -313,7 +320,9 @@ public sealed class LaneTests
         var random = new Random(7);
         var customers = Enumerable.Range(0, 40).Select(i => $"c{random.Next(1_000_000)}").Distinct().ToArray();
         var commands = customers
-            .SelectMany(c => Enumerable.Range(0, 6).Select(i => Command(Operation.Create, Values(("name", "A")), customer: c)))
+            .SelectMany(c =>
+                Enumerable.Range(0, 6).Select(i => Command(Operation.Create, Values(("name", "A")), customer: c))
+            )
             .ToArray();
         random.Shuffle(commands);
 

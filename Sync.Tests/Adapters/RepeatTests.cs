@@ -36,7 +36,10 @@ public sealed class RepeatTests
     [InlineData(2, 1)]
     [InlineData(3, 1)]
     [InlineData(4, 1)]
-    public async Task A_worker_that_dies_after_any_step_of_an_update_leaves_it_to_take_effect_once(int steps, int writes)
+    public async Task A_worker_that_dies_after_any_step_of_an_update_leaves_it_to_take_effect_once(
+        int steps,
+        int writes
+    )
     {
         await using var frame = await Start();
         var ext = await Made(frame, ("name", "Ada"));

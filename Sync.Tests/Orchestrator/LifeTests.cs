@@ -585,6 +585,12 @@ public sealed class LifeTests
             [Codes.RevisionBackwards, Codes.RevisionNotRaised],
             story.Harness.Caught.Timeline.Skip(rows).Select(t => t.Code)
         );
+
+        await story.Deleted();
+        await story.AnswerAll();
+        rows = story.Harness.Caught.Timeline.Count;
+        Assert.Null(await story.Send(new CustomerDeleted { CustomerId = Scenario.Id, Revision = story.Revision }));
+        Assert.Equal(rows, story.Harness.Caught.Timeline.Count);
     }
 
     [Fact]

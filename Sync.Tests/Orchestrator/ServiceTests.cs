@@ -41,7 +41,7 @@ public sealed class ServiceTests
             """{"system":"crm","externalId":"crm-7","fields":{"Name":"x"}}"""
         );
 
-        var commands = await reader.Read(2);
+        var commands = (await reader.Read(2)).ToList();
         Assert.All(commands, c => Assert.Equal(("c-1", "sync.customer.push.v1"), (c.Key, c.Header("ce_type"))));
         Assert.All(commands, c => Assert.Contains("\"operation\":\"create\"", c.Value, StringComparison.Ordinal));
         Assert.Equal(
@@ -61,6 +61,36 @@ public sealed class ServiceTests
             "the found object is shown"
         );
         Assert.Single(stage.Logs.Of(1000));
+
+        // Whoever waits for an answer that was lost asks again, unchanged, when the timer rings.
+        await stage.Database.Execute("update sync.schedule set due_at = now()");
+        var repeated = (await reader.Read(4)).Skip(2).ToList();
+        Assert.Equal(
+            commands.Select(c => c.Value).Order(StringComparer.Ordinal),
+            repeated.Select(c => c.Value).Order(StringComparer.Ordinal)
+        );
+    }
+
+    [Fact]
+    public async Task A_report_about_nobody_parks_the_object_where_a_person_sees_it()
+    {
+        await using var stage = await Stage.Set();
+
+        await stage.Produce(
+            Topics.Reports("crm"),
+            "c-9",
+            "sync.customer.reported.v1",
+            """{"system":"crm","customerId":"c-9","generation":0,"obs":1,"externalId":"crm-9"}"""
+        );
+
+        await Eventually.Is(
+            async () =>
+                await stage.Database.Scalar<long>(
+                    "select count(*) from dashboard.attention where external_id = 'crm-9' and detail = 'unknown customer'"
+                ) == 1,
+            "the object is parked"
+        );
+        Assert.Equal(0L, await stage.Database.Scalar<long>("select count(*) from sync.customer"));
     }
 
     [Fact]

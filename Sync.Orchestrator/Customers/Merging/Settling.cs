@@ -14,7 +14,7 @@ static class Settling
     {
         var decision = new Decision();
         var system = sync.System(report.System);
-        if (IsOld(system, report, decision))
+        if (IsOld(sync, system, report, decision))
         {
             decision.Facts = Facts.Dropped;
             return decision;
@@ -71,14 +71,11 @@ static class Settling
         if (known && system.Brake == BrakeReasons.Held)
             return decision;
 
-        if (rules.Commands(name) && name != Contracts.SystemNames.Product)
+        if (name != Contracts.SystemNames.Product && (rules.OneWay || rules.DeletionBrake(name, moment.Now)))
         {
-            if (rules.OneWay || rules.DeletionBrake(name, moment.Now))
-            {
-                system.Brake = BrakeReasons.Held;
-                decision.Notes.Add(new Note(Codes.DeletionHeld, name));
-                return decision;
-            }
+            system.Brake = BrakeReasons.Held;
+            decision.Notes.Add(new Note(Codes.DeletionHeld, name));
+            return decision;
         }
 
         decision.Facts = Facts.SomebodyDeleted;
@@ -89,7 +86,7 @@ static class Settling
     /// Late and doubled copies are dropped by their number. A redelivered copy is normal and leaves no trace but a counter;
     /// from the product, whose revisions are made elsewhere, a lower one, or the same one with another content, is told.
     /// </summary>
-    static bool IsOld(SystemState system, Report report, Decision decision)
+    static bool IsOld(CustomerSync sync, SystemState system, Report report, Decision decision)
     {
         if (report.Gen < system.Gen)
             return true;
@@ -108,7 +105,7 @@ static class Settling
                         ),
                     }
                 );
-            else if (Differing(system, report) is { Count: > 0 } paths)
+            else if (Differing(sync, system, report) is { Count: > 0 } paths)
                 decision.Notes.Add(
                     new Note(Codes.RevisionNotRaised, report.System)
                     {
@@ -124,8 +121,9 @@ static class Settling
         return true;
     }
 
-    static List<string> Differing(SystemState system, Report report) =>
-        report.Fields is null || system.Gone
+    /// <summary>What the same revision showed before is the base; a customer on its way out has none.</summary>
+    static List<string> Differing(CustomerSync sync, SystemState system, Report report) =>
+        report.Fields is null || sync.Stage() is not (Stage.Live or Stage.Proposed)
             ? []
             : [.. report.Fields.Where(f => system.Base.At(f.Key) != f.Value).Select(f => f.Key)];
 
