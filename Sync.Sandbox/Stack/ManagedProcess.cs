@@ -13,7 +13,7 @@ namespace Sync.Sandbox.Stack;
 sealed partial class ManagedProcess : IAsyncDisposable
 {
     /// <summary>From the start until it is ready: migrations, Kafka's assignment and the claim, on a busy machine.</summary>
-    static readonly TimeSpan ReadyWithin = TimeSpan.FromSeconds(90);
+    static readonly TimeSpan ReadyWithin = TimeSpan.FromMinutes(3);
 
     /// <summary>A process gives a running batch 10 s and its deliverer 10 s more.</summary>
     static readonly TimeSpan StopsWithin = TimeSpan.FromSeconds(30);
@@ -105,7 +105,7 @@ sealed partial class ManagedProcess : IAsyncDisposable
             catch (TaskCanceledException) when (!cancellationToken.IsCancellationRequested) { }
 
             if (Stopwatch.GetElapsedTime(began) > ReadyWithin)
-                throw Trouble($"{Name} is not ready after {ReadyWithin.TotalSeconds} s; it says: {last}");
+                throw Trouble($"{Name} is not ready after {ReadyWithin.TotalSeconds:0} s; it says: {last}");
             await Task.Delay(Look, TimeProvider.System, cancellationToken);
         }
     }
