@@ -292,6 +292,8 @@ public sealed class LifeTests
         Assert.Equal((Operation.Create, 1), (create.Operation, create.Generation));
         Assert.Null(await story.Send(old with { Obs = story.NextObs(Billing) }));
         Assert.Equal("ann@example.com", story.Golden("email"));
+        // The object of the earlier life must not become the new one's.
+        Assert.Null(story.Customer.System(Billing).Ext);
         await story.AnswerAll();
         Assert.Equal("Live", story.State);
         Assert.Null(story.Customer.Attention);
