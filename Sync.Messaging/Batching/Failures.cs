@@ -60,7 +60,11 @@ static class Failures
         {
             if (
                 Classify(inner) is { } found
-                && found is FailureClass.Transient or FailureClass.Unavailable or FailureClass.NeedsSolo
+                && found
+                    is FailureClass.Transient
+                        or FailureClass.Unavailable
+                        or FailureClass.NeedsSolo
+                        or FailureClass.HandlerTimeout
             )
                 return found;
         }

@@ -36,7 +36,8 @@ sealed class EventDelivery : IAsyncDisposable
     }
 
     /// <summary>A producer as every one of the contract is: Java's partitioner, idempotent, order kept.</summary>
-    public static IProducer<byte[], byte[]> CreateProducer(string bootstrap, int maxBytes = 1_000_000) => new ProducerBuilder<byte[], byte[]>(
+    public static IProducer<byte[], byte[]> CreateProducer(string bootstrap, int maxBytes = 1_000_000) =>
+        new ProducerBuilder<byte[], byte[]>(
             new ProducerConfig
             {
                 BootstrapServers = bootstrap,

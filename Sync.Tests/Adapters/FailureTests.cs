@@ -145,7 +145,7 @@ public sealed class FailureTests
         Assert.Equal(TimeSpan.FromMilliseconds(500), frame.Gate.Remaining);
         frame.Clock.Advance(TimeSpan.FromSeconds(1));
         frame.Vendor.Next("find", Fault.SlowDown);
-        await frame.Database.Execute($"update {Schema}.link set due_at = now() where lane = 'customer:c1'");
+        await frame.Database.Execute($"update {frame.Schema}.link set due_at = now() where lane = 'customer:c1'");
         await frame.Work();
         Assert.Equal(TimeSpan.FromSeconds(1), frame.Gate.Remaining);
     }
@@ -236,7 +236,9 @@ public sealed class FailureTests
         await using var frame = await Start();
         await frame.TakeIn(Create());
         // A row that this version cannot read.
-        await frame.Database.Execute($"update {Schema}.work set body = body || '{{\"operation\": \"nobody-knows\"}}'");
+        await frame.Database.Execute(
+            $"update {frame.Schema}.work set body = body || '{{\"operation\": \"nobody-knows\"}}'"
+        );
 
         await frame.Work();
 
@@ -273,7 +275,7 @@ public sealed class FailureTests
             Assert.Equal(
                 0,
                 await frame.Database.Scalar<long>(
-                    $"select count(*) from {Schema}.{table} t where t::text ilike '%secret%'"
+                    $"select count(*) from {frame.Schema}.{table} t where t::text ilike '%secret%'"
                 )
             );
     }

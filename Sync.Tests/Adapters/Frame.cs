@@ -14,7 +14,8 @@ namespace Sync.Tests.Adapters;
 /// <summary>An adapter without its process: real tables, a vendor in memory, and a worker that is run step by step.</summary>
 sealed class Frame : IAsyncDisposable
 {
-    public const string Schema = "vendor";
+    static int schemas;
+
     public const string Customer = "c-1";
 
     CancellationTokenSource _stop = new();
@@ -23,6 +24,7 @@ sealed class Frame : IAsyncDisposable
     Frame(TestPostgres database, SystemMap map, Action<FakeVendor>? arrange, AdapterOptions options)
     {
         Database = database;
+        Outbox = new TestOutbox(Schema);
         Map = map;
         Options = options;
         Vendor = new FakeVendor(map);
@@ -42,11 +44,14 @@ sealed class Frame : IAsyncDisposable
     }
 
     public TestPostgres Database { get; }
+
+    /// <summary>This test's own tables.</summary>
+    public string Schema => AdapterSchema.Name;
     public SystemMap Map { get; }
     public AdapterOptions Options { get; }
-    public AdapterSchema AdapterSchema { get; } = new(Schema);
+    public AdapterSchema AdapterSchema { get; } = new($"vendor_{Interlocked.Increment(ref schemas)}");
     public FakeVendor Vendor { get; }
-    public TestOutbox Outbox { get; } = new();
+    public TestOutbox Outbox { get; }
     public TestLog Log { get; } = new();
     public TestHealth Health { get; } = new();
     public FakeTimeProvider Clock { get; } = new(DateTimeOffset.UnixEpoch.AddYears(50));
@@ -71,15 +76,18 @@ sealed class Frame : IAsyncDisposable
         AdapterOptions? options = null
     )
     {
-        var database = await TestPostgres.Create();
-        await database.Execute(AdapterTables.Create(Schema));
-        await database.Execute(TestOutbox.Table);
-        return new Frame(
+        var databases =
+            await TestContext.Current.GetFixture<AdapterDatabase>()
+            ?? throw new InvalidOperationException("the assembly has no AdapterDatabase");
+        var database = await databases.Get();
+        var frame = new Frame(
             database,
             MapOf(onDelete, guard),
             vendor,
             options ?? new AdapterOptions { GatherMs = 5, CallTimeoutSeconds = 30 }
         );
+        await database.Execute(AdapterTables.Create(frame.Schema) + TestOutbox.Table(frame.Schema));
+        return frame;
     }
 
     public static SystemMap MapOf(string onDelete = "delete", string guard = "read") =>
@@ -261,7 +269,7 @@ sealed class Frame : IAsyncDisposable
         Calls.Dispose();
         Telemetry.Dispose();
         Signal.Dispose();
-        await Database.DisposeAsync();
+        await Database.Execute($"drop schema {Schema} cascade");
     }
 }
 

@@ -154,7 +154,7 @@ public sealed class HintTests
 
         await frame.TakeIn(Look(ext) with { CustomerId = "c-other" });
 
-        Assert.Equal("customer:c-1", await frame.Database.Scalar<string>($"select lane from {Schema}.work"));
+        Assert.Equal("customer:c-1", await frame.Database.Scalar<string>($"select lane from {frame.Schema}.work"));
     }
 
     [Fact]
@@ -193,7 +193,7 @@ public sealed class HintTests
         var ext = frame.Vendor.Make(null, ("name", "Ada"));
         await frame.TakeIn(Changed(ext, ("name", "Old")));
         await frame.Database.Execute(
-            $"insert into {Schema}.link (lane, version, ext) values ('customer:c-1', 0, '{ext}')"
+            $"insert into {frame.Schema}.link (lane, version, ext) values ('customer:c-1', 0, '{ext}')"
         );
 
         await frame.Work();

@@ -50,9 +50,9 @@ public sealed class LaneTests
     public async Task A_restarted_replica_ends_the_leases_of_its_earlier_life_and_no_others()
     {
         await using var frame = await Start();
-        await frame.TakeIn(
-            [.. Enumerable.Range(0, 3).Select(i => Command(Operation.Create, Values(("name", "A")), customer: $"c{i}"))]
-        );
+        await frame.TakeIn([
+            .. Enumerable.Range(0, 3).Select(i => Command(Operation.Create, Values(("name", "A")), customer: $"c{i}")),
+        ]);
         var mine = Assert.Single(await frame.Store.Take("one/1", 1, default));
         Assert.Single(await frame.Store.Take("one-more/1", 1, default));
         Assert.Single(await frame.Store.Take("two/1", 1, default));
@@ -131,7 +131,9 @@ public sealed class LaneTests
             Command(Operation.Create, Values(("name", "B")), customer: "c2")
         );
         var lanes = await frame.Store.Take("w", 10, default);
-        await frame.Database.Execute($"update {Schema}.link set version = version + 1 where lane = 'customer:c1'");
+        await frame.Database.Execute(
+            $"update {frame.Schema}.link set version = version + 1 where lane = 'customer:c1'"
+        );
 
         var result = await frame.Store.Commit(
             [.. lanes.Select(l => new LaneWrite.Finish("w", l.Link, l.Link) { Done = [l.Work[0].Id] })],
@@ -139,7 +141,7 @@ public sealed class LaneTests
         );
 
         Assert.Equal(["customer:c1"], result.Fenced);
-        Assert.Equal("customer:c1", await frame.Database.Scalar<string>($"select lane from {Schema}.work"));
+        Assert.Equal("customer:c1", await frame.Database.Scalar<string>($"select lane from {frame.Schema}.work"));
         // The lease was still this worker's, so the lane is free at once.
         Assert.Single(await frame.Store.Take("next", 10, default));
     }
@@ -168,7 +170,7 @@ public sealed class LaneTests
         await using var frame = await Start();
         var taken = frame.Vendor.Make("c1", ("name", "A"));
         await frame.Database.Execute(
-            $"insert into {Schema}.link (lane, version, ext) values ('customer:other', 0, '{taken}')"
+            $"insert into {frame.Schema}.link (lane, version, ext) values ('customer:other', 0, '{taken}')"
         );
         await frame.TakeIn([
             .. Enumerable.Range(1, 8).Select(i => Command(Operation.Create, Values(("name", "A")), customer: $"c{i}")),
@@ -235,7 +237,7 @@ public sealed class LaneTests
         await frame.TakeIn(Look(ext));
         Assert.True(await frame.OfLink<bool>("due_at <= now()"));
         await frame.Work();
-        await frame.Database.Execute($"update {Schema}.link set due_at = now() + interval '1 h'");
+        await frame.Database.Execute($"update {frame.Schema}.link set due_at = now() + interval '1 h'");
         await frame.TakeIn(Look(ext));
 
         Assert.True(await frame.OfLink<bool>("due_at > now() + interval '50 min'"));
@@ -275,7 +277,7 @@ public sealed class LaneTests
         var round = await holder.BeginTransactionAsync();
         await using (var hold = holder.CreateCommand())
         {
-            hold.CommandText = $"update {Schema}.link set due_at = null where lane = 'customer:c-1'";
+            hold.CommandText = $"update {frame.Schema}.link set due_at = null where lane = 'customer:c-1'";
             await hold.ExecuteNonQueryAsync();
         }
 
@@ -283,7 +285,7 @@ public sealed class LaneTests
         await Support.Eventually.Is(
             async () =>
                 await frame.Database.Scalar<long>(
-                    "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+                    $"select count(*) from pg_stat_activity where wait_event_type = 'Lock' and query like '%{frame.Schema}%'"
                 ) > 0,
             "intake waits for the lane"
         );

@@ -206,7 +206,7 @@ public sealed class RepeatTests
         await frame.TakeIn(Command(Operation.Create, Values(("name", "Ada"))));
         await frame.Work();
         frame.Vendor.ForgetKeys();
-        await frame.Database.Execute($"update {Schema}.ledger set opened_at = now() - interval '23 h 56 min'");
+        await frame.Database.Execute($"update {frame.Schema}.ledger set opened_at = now() - interval '23 h 56 min'");
 
         await Again(frame);
 
@@ -414,25 +414,33 @@ public sealed class RepeatTests
         await frame.Work();
         await Again(frame);
 
-        Assert.Equal(1, await frame.Database.Scalar<long>($"select count(*) from {Schema}.ledger where write is null"));
+        Assert.Equal(
+            1,
+            await frame.Database.Scalar<long>($"select count(*) from {frame.Schema}.ledger where write is null")
+        );
         Assert.Equal(
             1,
             await frame.Database.Scalar<long>(
-                $"select count(*) from {Schema}.ledger where write is not null and suspect_until > now() and state = 'done'"
+                $"select count(*) from {frame.Schema}.ledger where write is not null and suspect_until > now() and state = 'done'"
             )
         );
         Assert.Equal(
             0,
-            await frame.Database.Scalar<long>($"select count(*) from {Schema}.ledger where hashes::text like '%Eva%'")
+            await frame.Database.Scalar<long>(
+                $"select count(*) from {frame.Schema}.ledger where hashes::text like '%Eva%'"
+            )
         );
 
-        await frame.Database.Execute($"update {Schema}.ledger set suspect_until = now() - interval '1 s'");
+        await frame.Database.Execute($"update {frame.Schema}.ledger set suspect_until = now() - interval '1 s'");
         await frame.Store.CleanUp(TimeSpan.FromDays(30), 100, default);
-        Assert.Equal(2, await frame.Database.Scalar<long>($"select count(*) from {Schema}.ledger where write is null"));
+        Assert.Equal(
+            2,
+            await frame.Database.Scalar<long>($"select count(*) from {frame.Schema}.ledger where write is null")
+        );
 
-        await frame.Database.Execute($"update {Schema}.ledger set closed_at = now() - interval '31 days'");
+        await frame.Database.Execute($"update {frame.Schema}.ledger set closed_at = now() - interval '31 days'");
         Assert.Equal(1, await frame.Store.CleanUp(TimeSpan.FromDays(30), 1, default));
         Assert.Equal(1, await frame.Store.CleanUp(TimeSpan.FromDays(30), 1, default));
-        Assert.Equal(0, await frame.Database.Scalar<long>($"select count(*) from {Schema}.ledger"));
+        Assert.Equal(0, await frame.Database.Scalar<long>($"select count(*) from {frame.Schema}.ledger"));
     }
 }

@@ -14,15 +14,18 @@ sealed class TestOutbox : IOutbox
     readonly MessageCatalog _catalog = new();
     readonly MessageEncoder _encoder;
 
-    public TestOutbox()
+    readonly string _table;
+
+    public TestOutbox(string schema)
     {
+        _table = $"{schema}.test_outbox";
         foreach (var m in Wire.All)
             _catalog.Add(new MessageKind(m.Type, m.Json, m.Topic, m.Key, m.Sequence, m.Problem));
         _encoder = new MessageEncoder(_catalog, "sync/test", TimeProvider.System);
     }
 
-    public const string Table =
-        "create table test_outbox (id bigint generated always as identity primary key, type text, body text, traceparent text)";
+    public static string Table(string schema) =>
+        $"create table {schema}.test_outbox (id bigint generated always as identity primary key, type text, body text, traceparent text)";
 
     public OutgoingMessage Encode(object message, Guid? causationId = null) => _encoder.Encode(message, causationId);
 
@@ -35,7 +38,7 @@ sealed class TestOutbox : IOutbox
         foreach (var message in messages)
         {
             await using var command = new NpgsqlCommand(
-                "insert into test_outbox (type, body, traceparent) values ($1, $2, $3)",
+                $"insert into {_table} (type, body, traceparent) values ($1, $2, $3)",
                 connection
             );
             command.Parameters.Add(new() { Value = message.Headers.Text(CloudEventNames.Type)! });
@@ -52,7 +55,7 @@ sealed class TestOutbox : IOutbox
     public async Task<IReadOnlyList<object>> All(TestPostgres database)
     {
         List<object> messages = [];
-        await using var command = database.DataSource.CreateCommand("select type, body from test_outbox order by id");
+        await using var command = database.DataSource.CreateCommand($"select type, body from {_table} order by id");
         await using var rows = await command.ExecuteReaderAsync();
         while (await rows.ReadAsync())
             messages.Add(JsonSerializer.Deserialize(rows.GetString(1), _catalog.Find(rows.GetString(0))!.Json)!);

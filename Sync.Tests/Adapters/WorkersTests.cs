@@ -79,10 +79,10 @@ public sealed class WorkersTests
         // No signal: as if another replica had taken it in.
         await frame.Database.Execute(
             $$"""
-            insert into {{Schema}}.work (id, lane, kind, body) values (gen_random_uuid(), 'customer:c2', 'command',
+            insert into {{frame.Schema}}.work (id, lane, kind, body) values (gen_random_uuid(), 'customer:c2', 'command',
               '{"commandId": "{{Guid.NewGuid()}}", "system": "vendor", "customerId": "c2", "generation": 0,
                 "operation": "create", "revision": 1, "write": {"name": "Eva"}, "expect": { } }');
-            insert into {{Schema}}.link (lane, version, due_at) values ('customer:c2', 0, now());
+            insert into {{frame.Schema}}.link (lane, version, due_at) values ('customer:c2', 0, now());
             """
         );
         await Answered(frame, 2);
@@ -147,7 +147,7 @@ public sealed class WorkersTests
 
         await frame.Work();
 
-        var traceParent = await frame.Database.Scalar<string>("select traceparent from test_outbox");
+        var traceParent = await frame.Database.Scalar<string>($"select traceparent from {frame.Schema}.test_outbox");
         Assert.Contains(product.TraceId.ToString(), traceParent);
         lock (spans)
         {
@@ -173,13 +173,13 @@ public sealed class WorkersTests
         Assert.Equal(
             3,
             await frame.Database.Scalar<long>(
-                $"select sum(items)::bigint from {Schema}.api_usage where operation = 'create' and replica = 'replica'"
+                $"select sum(items)::bigint from {frame.Schema}.api_usage where operation = 'create' and replica = 'replica'"
             )
         );
         Assert.Equal(
             frame.Vendor.CallsOf("create").Count(),
             await frame.Database.Scalar<long>(
-                $"select sum(calls)::bigint from {Schema}.api_usage where operation = 'create'"
+                $"select sum(calls)::bigint from {frame.Schema}.api_usage where operation = 'create'"
             )
         );
     }

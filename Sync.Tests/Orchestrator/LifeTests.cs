@@ -390,6 +390,36 @@ public sealed class LifeTests
     }
 
     [Fact]
+    public async Task An_object_is_not_created_empty_where_every_value_was_refused()
+    {
+        await using var story = await Scenario.Start();
+        await story.Snapshot(("email", "ann@example.com"), ("name", "Ann"));
+        var sent = story.Sent(Crm)!;
+        story.Take();
+
+        Assert.Null(
+            await story.Send(
+                new CustomerReported
+                {
+                    System = Crm,
+                    CustomerId = Scenario.Id,
+                    Generation = 0,
+                    Obs = story.NextObs(Crm),
+                    Ack = sent.Id,
+                    Outcome = Outcome.Refused,
+                    Refused = sent.Write.ToWire(),
+                }
+            )
+        );
+
+        Assert.Empty(story.Take());
+        Assert.Equal("value-refused crm name,email", story.Customer.Attention);
+        Assert.DoesNotContain(Crm, story.Customer.Behind);
+        Assert.Null(await story.Send(Requests.Retry(Crm)));
+        Assert.Equal(["email", "name"], Assert.Single(story.TakePushes()).Write.Keys.Order());
+    }
+
+    [Fact]
     public async Task What_was_ignored_is_seen_again_when_the_reason_changes()
     {
         await using var story = await Scenario.InStep(TwoWay with { DeletionBrake = (_, _) => true });

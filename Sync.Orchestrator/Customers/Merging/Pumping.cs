@@ -20,7 +20,9 @@ static class Pumping
         foreach (var (name, map) in rules.Config.Systems)
         {
             var system = sync.System(name);
-            if (system.Sent is null && Next(sync, name, map, system, rules) is { } next)
+            if (IsKept(sync, name, map, system, rules))
+                system.Brake = BrakeReasons.Kept;
+            else if (system.Sent is null && Next(sync, name, map, system, rules) is { } next)
                 Send(sync, name, system, next, moment, decision);
         }
 
@@ -75,7 +77,8 @@ static class Pumping
     public static bool IsRefused(CustomerSync sync, SystemState system) =>
         system.Refused.At(SystemState.WholeCommand) == sync.Revision.ToString(CultureInfo.InvariantCulture);
 
-    static (Operation Op, List<string> Paths)? Next(
+    /// <summary>What a system is to be asked for, or null where it is in step, or must not be asked.</summary>
+    public static (Operation Op, List<string> Paths)? Next(
         CustomerSync sync,
         string name,
         SystemMap map,
@@ -87,13 +90,7 @@ static class Pumping
         switch (sync.Stage())
         {
             case Stage.Removing or Stage.Removed:
-                var known = isProduct ? system.Linked : system.Ext is not null;
-                if (!known || system.Gone || system.Brake is not null)
-                    return null;
-                if (map.OnDelete != DeletionRule.Keep && rules.Commands(name))
-                    return (Operation.Delete, []);
-                system.Brake = BrakeReasons.Kept;
-                return null;
+                return IsDoomed(name, system) && rules.Commands(name) ? (Operation.Delete, []) : null;
             case Stage.Proposed when !isProduct:
                 return null;
             case Stage.Proposed or Stage.Live:
@@ -105,15 +102,30 @@ static class Pumping
         // Never create, nor update, while a deletion is undecided.
         if (system.Gone || !rules.Commands(name) || IsRefused(sync, system))
             return null;
-        if (!system.Linked)
-            return (
-                Operation.Create,
-                [.. map.Fields.Keys.Where(path => sync.Golden.At(path) is not null && !IsRefused(sync, system, path))]
-            );
 
-        List<string> paths = [.. Difference(sync, name, map, system)];
-        return paths.Count > 0 || (!isProduct && !system.IdOnObject) ? (Operation.Update, paths) : null;
+        List<string> paths;
+        if (system.Linked)
+        {
+            paths = [.. Difference(sync, name, map, system)];
+            return paths.Count > 0 || (!isProduct && !system.IdOnObject) ? (Operation.Update, paths) : null;
+        }
+
+        paths = [.. map.Fields.Keys.Where(path => sync.Golden.At(path) is not null)];
+        var values = paths.Count;
+        paths.RemoveAll(path => IsRefused(sync, system, path));
+        // Where every value was refused, an object without any would be nobody's wish.
+        return paths.Count > 0 || values == 0 ? (Operation.Create, paths) : null;
     }
+
+    /// <summary>A removal wants this object gone.</summary>
+    static bool IsDoomed(string name, SystemState system) =>
+        (name == SystemNames.Product ? system.Linked : system.Ext is not null) && !system.Gone && system.Brake is null;
+
+    /// <summary>It stays by configuration, or because a product that is only read cannot be told.</summary>
+    static bool IsKept(CustomerSync sync, string name, SystemMap map, SystemState system, Rules rules) =>
+        sync.Stage() is Stage.Removing or Stage.Removed
+        && IsDoomed(name, system)
+        && (map.OnDelete == DeletionRule.Keep || !rules.Commands(name));
 
     static void Send(
         CustomerSync sync,

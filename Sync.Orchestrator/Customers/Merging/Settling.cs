@@ -173,9 +173,11 @@ static class Settling
             return true;
         }
 
-        decision.Messages.Add(
-            Linking.Parked(sync, report.System, report.Ext!, $"second object of customer {sync.CustomerId}")
-        );
+        // One that is gone waits for nobody.
+        if (!report.Gone)
+            decision.Messages.Add(
+                Linking.Parked(sync, report.System, report.Ext!, $"second object of customer {sync.CustomerId}")
+            );
         decision.Notes.Add(new Note(Codes.SecondObject, report.System) { ExternalId = report.Ext });
         return false;
     }

@@ -1,8 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
-using Sync.Contracts;
 using Sync.Contracts.Customers;
-using Sync.Contracts.Systems;
 using Sync.Mapping;
 
 namespace Sync.Orchestrator.Customers.Merging;
@@ -39,24 +37,8 @@ static class Standing
     static bool IsBehind(CustomerSync sync, string name, Rules rules)
     {
         var system = sync.System(name);
-        if (system.Sent is not null)
-            return true;
-        if (system.Gone || !rules.Commands(name))
-            return false;
-
-        switch (sync.Stage())
-        {
-            case Stage.Proposed or Stage.Live:
-                if (Pumping.IsRefused(sync, system))
-                    return false;
-                return !system.Linked
-                    || (name != SystemNames.Product && !system.IdOnObject)
-                    || Pumping.Difference(sync, name, rules.Config.System(name), system).Any();
-            case Stage.Removing:
-                return system.Brake is null && (name == SystemNames.Product ? system.Linked : system.Ext is not null);
-            default:
-                return false;
-        }
+        return system.Sent is not null
+            || Pumping.Next(sync, name, rules.Config.System(name), system, rules) is not null;
     }
 
     /// <summary>The first reason that waits for a person, by system in the order of the mapping file.</summary>

@@ -418,6 +418,83 @@ public sealed class BatchTests
         Assert.Empty(process.Logs.Of(4104));
     }
 
+    [Fact]
+    public async Task A_commit_whose_answer_was_lost_is_not_run_again_and_not_taken_for_fencing()
+    {
+        await using var stage = await CountingStage.Set();
+        var kafka = new FakeKafka();
+        var produced = Fill(kafka, keys: 10, perKey: 3);
+        var cut = Cut("after-commit", times: 1);
+        await using var process = await stage.Start(build: b =>
+        {
+            kafka.Replace(b);
+            cut.Replace(b);
+        });
+        kafka.Open();
+        await stage.Until(s => s.Effects(), produced.Count, "effects");
+
+        produced.Add(At(kafka.Add(CountingStage.Add("k0", 100)), "k0", 100));
+        await stage.Until(s => s.Effects(), produced.Count, "effects after the next batch");
+        await Proof.Holds(stage, produced);
+        Assert.Empty(process.Logs.Of(4104));
+        Assert.Equal(2, await stage.Database.Scalar<long>($"select max(epoch) from {S}.consumer_offset"));
+    }
+
+    [Fact]
+    public async Task While_PostgreSQL_cannot_be_reached_the_batch_is_kept_and_nothing_is_dead_lettered()
+    {
+        await using var stage = await CountingStage.Set();
+        var kafka = new FakeKafka();
+        var produced = Fill(kafka, keys: 10, perKey: 3);
+        var cut = Cut("after-stage", times: 3);
+        await using var process = await stage.Start(build: b =>
+        {
+            kafka.Replace(b);
+            cut.Replace(b);
+        });
+        kafka.Open();
+
+        await stage.Until(s => s.Effects(), produced.Count, "effects");
+        await Proof.Holds(stage, produced);
+        Assert.Equal(3, process.Logs.Of(4105).Count());
+        Assert.Equal(0, await stage.DeadLetters());
+        Assert.Empty(kafka.Current!.Paused);
+        Assert.Equal(1, kafka.Created);
+    }
+
+    [Fact]
+    public async Task A_behaviour_that_was_only_stopped_for_a_while_is_not_condemned()
+    {
+        await using var stage = await CountingStage.Set();
+        var kafka = new FakeKafka();
+        kafka.Add(CountingStage.Add("a", 1));
+        var stops = 0;
+        // In the batch, and once alone, the budget runs out as it does in a process that is not scheduled.
+        await using var process = await stage.Start(
+            b =>
+                b.Before = c =>
+                    Interlocked.Increment(ref stops) > 2
+                        ? Task.CompletedTask
+                        : throw new BatchTimeoutException(BatchRunner.Budget, handler: true),
+            build: kafka.Replace
+        );
+        kafka.Open();
+
+        await stage.Until(s => s.Effects(), 1, "effect");
+        Assert.Equal(0, await stage.DeadLetters());
+    }
+
+    static Interference Cut(string at, int times) =>
+        new(
+            (point, n) =>
+                point == at && n <= times
+                    ? throw new NpgsqlException("the connection was lost", new IOException())
+                    : Task.CompletedTask
+        );
+
+    static Produced At((Confluent.Kafka.TopicPartition Partition, long Offset) at, string key, long value) =>
+        new(at.Partition.Topic, at.Partition.Partition.Value, at.Offset, key, value);
+
     internal static List<Produced> Fill(FakeKafka kafka, int keys, int perKey, long from = 1)
     {
         var produced = new List<Produced>();

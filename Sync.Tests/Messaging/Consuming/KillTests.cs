@@ -51,6 +51,93 @@ public sealed class KillTests
         }
     }
 
+    [Fact]
+    public async Task A_process_that_was_frozen_beyond_its_session_does_nothing_when_it_wakes()
+    {
+        await using var stage = await CountingStage.Set();
+        using var echoes = new KafkaReader(stage.Kafka.BootstrapServers, CountingStage.Partitions, CountingJson.Echoes);
+        var produced = new ConcurrentBag<Produced>();
+        using var frozen = ChildProcess.Start(Settings(stage, "a"));
+        await Eventually.Is(() => HasTables(stage), "the child has made its tables");
+        await Burst(stage, produced, 500);
+        await stage.Until(s => s.Effects(), 1, "effect");
+        frozen.Signal("STOP");
+
+        using var other = ChildProcess.Start(Settings(stage, "b"));
+        await Burst(stage, produced, 500);
+        await stage.Until(s => s.Effects(), produced.Count, "effects by the other");
+        frozen.Signal("CONT");
+        await Burst(stage, produced, 500);
+
+        await stage.Until(s => s.Effects(), produced.Count, "effects by both");
+        await Proof.Holds(stage, produced, echoes);
+    }
+
+    [Fact]
+    public Task A_crash_around_the_commit_loses_nothing_and_doubles_nothing() =>
+        CrashAt("after-load:2", "before-commit:2", "after-commit:2");
+
+    /// <summary>Takes its time: every place costs the group a session's time-out.</summary>
+    [Fact(Explicit = true)]
+    public Task A_crash_at_any_named_place_loses_nothing_and_doubles_nothing() =>
+        CrashAt(
+            "in-assigned:1",
+            "after-collect:2",
+            "after-advance:2",
+            "after-load:2",
+            "in-behaviour:10",
+            "after-stage:2",
+            "before-commit:2",
+            "after-commit:2",
+            "after-store-offset:2",
+            "in-revoked:1"
+        );
+
+    static async Task CrashAt(params string[] points)
+    {
+        await using var stage = await CountingStage.Set();
+        using var echoes = new KafkaReader(stage.Kafka.BootstrapServers, CountingStage.Partitions, CountingJson.Echoes);
+        var produced = new ConcurrentBag<Produced>();
+        foreach (var point in points)
+        {
+            using var crashing = ChildProcess.Start(Settings(stage, "a"), point);
+            // Several batches, and for a rebalance somebody who joins.
+            for (var burst = 0; burst < 8 && !crashing.HasExited; burst++)
+                await Burst(stage, produced, 25);
+            var isRebalance = point.StartsWith("in-revoked", StringComparison.Ordinal);
+            // Only who has partitions can be asked to give them back.
+            if (isRebalance)
+                await stage.Until(s => s.Effects(), produced.Count, "effects before the rebalance");
+            using var joining = isRebalance ? ChildProcess.Start(Settings(stage, "b")) : null;
+            await Eventually.Is(
+                async () =>
+                {
+                    if (!crashing.HasExited)
+                        await Burst(stage, produced, 5);
+                    return crashing.HasExited;
+                },
+                $"the crash at {point}",
+                TimeSpan.FromMinutes(2)
+            );
+        }
+
+        using var last = ChildProcess.Start(Settings(stage, "a"));
+        await stage.Until(s => s.Effects(), produced.Count, "effects");
+        await Proof.Holds(stage, produced, echoes);
+    }
+
+    static async Task Burst(CountingStage stage, ConcurrentBag<Produced> produced, int count)
+    {
+        var from = produced.Count;
+        var messages = Enumerable
+            .Range(from, count)
+            .Select(i => CountingStage.Add($"k{i % Keys}", (i / Keys) + 1))
+            .ToList();
+        var reports = await stage.Send(messages);
+        foreach (var (message, report) in messages.Zip(reports))
+            produced.Add(new(report.Topic, report.Partition.Value, report.Offset.Value, message.Key, message.Value));
+    }
+
     static Dictionary<string, string?> Settings(CountingStage stage, string replica)
     {
         var settings = stage.Settings(replica);
@@ -65,15 +152,7 @@ public sealed class KillTests
         const int Step = 250;
         for (var from = 0; from < Records; from += Step)
         {
-            var messages = Enumerable
-                .Range(from, Step)
-                .Select(i => CountingStage.Add($"k{i % Keys}", (i / Keys) + 1))
-                .ToList();
-            var reports = await stage.Send(messages);
-            foreach (var (message, report) in messages.Zip(reports))
-                produced.Add(
-                    new(report.Topic, report.Partition.Value, report.Offset.Value, message.Key, message.Value)
-                );
+            await Burst(stage, produced, Step);
             // The last two fifths wait for the last kill, the others for the consumers to come near.
             var ahead = from + Step;
             await Eventually.Is(
