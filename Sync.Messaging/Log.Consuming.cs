@@ -31,7 +31,7 @@ static partial class Log
     public static partial void ClaimedAll(this ILogger log, string group, int count, string clusterId, int @new);
 
     [LoggerMessage(
-        4101,
+        4105,
         LogLevel.Error,
         "Group {Group} could not claim its partitions; its consumer is built anew in {Delay} ms"
     )]

@@ -9,5 +9,7 @@ var root = new RootCommand("The strangers that a newcomer lacks: a product, Stri
     UpCommand.Create(),
 };
 
+using var telemetry = Telemetry.Start();
+
 // A stack stops its processes in order, each of which gives a running batch its time.
 return await root.Parse(args).InvokeAsync(new() { ProcessTerminationTimeout = TimeSpan.FromSeconds(40) });

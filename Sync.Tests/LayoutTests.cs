@@ -3,6 +3,7 @@ using System.Runtime.Versioning;
 using System.Text.RegularExpressions;
 using System.Xml.Linq;
 using Microsoft.Extensions.Logging;
+using Sync.Contracts;
 using Sync.Tests.Support;
 
 namespace Sync.Tests;
@@ -214,6 +215,26 @@ public sealed partial class LayoutTests
                 ids.GroupBy(id => id).Where(g => g.Count() > 1).Select(g => $"{project}: {g.Key} is used twice")
             );
         }
+
+        Assert.Empty(faults);
+    }
+
+    [Fact]
+    public void The_orchestrator_names_no_vendor()
+    {
+        var faults = Repository
+            .Files()
+            .Where(path =>
+                path.StartsWith("Sync.Orchestrator/", StringComparison.Ordinal)
+                && path.EndsWith(".cs", StringComparison.Ordinal)
+            )
+            .Where(path =>
+                Repository.Read(path) is var code
+                && (
+                    code.Contains(SystemNames.Stripe, StringComparison.OrdinalIgnoreCase)
+                    || code.Contains(SystemNames.Salesforce, StringComparison.OrdinalIgnoreCase)
+                )
+            );
 
         Assert.Empty(faults);
     }

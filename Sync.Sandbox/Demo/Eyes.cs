@@ -61,6 +61,21 @@ sealed class Eyes(SyncStack stack)
         return found;
     }
 
+    /// <summary>Reasons of a customer's timeline rows of one code, in order.</summary>
+    public async Task<IReadOnlyList<string>> Timeline(string id, string code, CancellationToken cancellationToken)
+    {
+        await using var command = stack.Database.CreateCommand(
+            "select coalesce(reason, '') from sync.timeline where customer_id = $1 and code = $2 order by id"
+        );
+        command.Parameters.Add(new NpgsqlParameter { Value = id });
+        command.Parameters.Add(new NpgsqlParameter { Value = code });
+        var reasons = new List<string>();
+        await using var rows = await command.ExecuteReaderAsync(cancellationToken);
+        while (await rows.ReadAsync(cancellationToken))
+            reasons.Add(rows.GetString(0));
+        return reasons;
+    }
+
     /// <summary>What the orchestrator could not read: reason codes of a topic's records with this key.</summary>
     public async Task<(string Code, string Reason, byte[]? Value)?> DeadLetter(
         string key,

@@ -22,6 +22,7 @@ static class Flows
 
     public static readonly IReadOnlyList<Flow> All =
     [
+        new("first customer, processes still cold", First),
         new("create", Create),
         new("update one field", Update),
         new("burst of 100 updates", Burst),
@@ -56,6 +57,14 @@ static class Flows
             ["attributes"] = new JsonObject { ["tier"] = new string('\u00DF', 255) },
         };
 
+    /// <summary>Code is compiled when it first runs: what fresh processes need for their first customer says nothing of the rest.</summary>
+    static async Task<string> First(FlowRun run)
+    {
+        const string first = "demo-first";
+        await run.Create(first, """{ "name": "Katherine Johnson", "email": "katherine@example.org" }""");
+        return $"{Ms(await run.InStep(first))}: once for each process that starts";
+    }
+
     static async Task<string> Create(FlowRun run)
     {
         run.CountCalls();
@@ -88,7 +97,7 @@ static class Flows
             await run.Change(Ada, new JsonObject { ["name"] = $"Ada Lovelace {i}" });
         var took = await run.InStep(Ada);
         var calls = run.StripeCalls.Total + run.SalesforceCalls.Total;
-        run.Expect(calls <= 40, "a handful of calls to each vendor, not 200", run.Calls);
+        run.Expect(calls <= 20, "a handful of calls to each vendor, not 200", run.Calls);
         return $"{Ms(took)} after the last: {run.Calls}, where 100 for each would have been";
     }
 
@@ -299,7 +308,7 @@ static class Flows
         await run.InStep(ids);
         var took = Stopwatch.GetElapsedTime(began);
         var salesforce = run.SalesforceCalls.Total;
-        run.Expect(salesforce <= 60, $"a dozen or so calls to Salesforce, not {Many:N0}", $"{salesforce} calls");
+        run.Expect(salesforce <= 40, $"a dozen or so calls to Salesforce, not {Many:N0}", $"{salesforce} calls");
         return $"{took.TotalSeconds:N1} s: {run.Calls}";
     }
 

@@ -189,11 +189,19 @@ public sealed class BadInputTests(RunningStack running)
                 """
             )
         );
-        await NobodyWaits();
 
+        var reason = await Support.Eventually.Get(
+            () => run.Eyes.Timeline(key, "product.revision-backwards", run.Cancelled),
+            reasons => reasons.Count == 1,
+            "the timeline names the revision"
+        );
+        Assert.DoesNotContain(P, Assert.Single(reason), StringComparison.Ordinal);
         await run.InStep(key);
+        Assert.Equal(0, run.StripeCalls.Total);
+        Assert.Equal(0, run.SalesforceCalls.Total);
         Assert.Equal("+442079460099", (string?)Assert.Single(run.Eyes.Stripe()[key])["phone"]);
         Assert.Null(await run.Eyes.DeadLetter(key, run.Cancelled));
+        await NobodyWaits();
     }
 
     [Theory]

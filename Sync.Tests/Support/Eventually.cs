@@ -5,7 +5,7 @@ namespace Sync.Tests.Support;
 /// <summary>Waits for something to become true, at most as long as a busy machine may need.</summary>
 public static class Eventually
 {
-    static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
+    static readonly TimeSpan Limit = TimeSpan.FromSeconds(180);
     static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(20);
 
     public static Task Is(Func<bool> condition, string what) => Is(() => Task.FromResult(condition()), what);
