@@ -19,7 +19,7 @@ sealed class PushCustomerConsumer(AdapterSystem system) : IConsumer<PushCustomer
         if (command.Operation == Operation.Unknown)
             throw new RefusedMessageException(
                 "schema",
-                "operation: is none of create, update, delete, deleteObject; a newer version may know it"
+                "operation: is none of create, update, delete, deleteObject, read; a newer version may know it"
             );
         if (command.CommandId == Guid.Empty)
             throw new RefusedMessageException("schema", "commandId: is empty; a command is settled by its id");

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Sync.Adapter.Links;
 using Sync.Adapter.Vendors;
 using Sync.Mapping;
 
@@ -85,6 +86,12 @@ public sealed class FakeVendor(SystemMap map) : IVendor
     /// <summary>Whose calls fail.</summary>
     public Func<string, bool> FailsFor { get; set; } = _ => false;
 
+    /// <summary>What the vendor tells of every change: the whole record, what changed, and whose request it was.</summary>
+    public ConcurrentQueue<Hint> Events { get; } = new();
+
+    /// <summary>Writes of one command that changed one record; more than one is an effect too many.</summary>
+    public ConcurrentDictionary<(string Id, Guid Command), int> Effects { get; } = new();
+
     public ConcurrentQueue<Call> Calls { get; } = new();
 
     public IEnumerable<Call> CallsOf(string operation) => Calls.Where(c => c.Operation == operation);
@@ -138,9 +145,11 @@ public sealed class FakeVendor(SystemMap map) : IVendor
         lock (_lock)
         {
             var row = _rows[id];
+            var before = row.Fields[path];
             row.Fields[path] = value;
             row.ByUs = false;
             row.Version++;
+            Tell(row, new() { [path] = before }, null);
         }
     }
 
@@ -284,6 +293,7 @@ public sealed class FakeVendor(SystemMap map) : IVendor
         foreach (var (path, field) in map.Fields)
             row.Fields[path] = Store(field, request.Write.GetValueOrDefault(path));
         _rows[row.Id] = row;
+        Tell(row, null, request.CommandId);
         return Traits.AnswersWithRecord
             ? new VendorResult.Ok(Seen(row))
             : new VendorResult.Ok(null) { ExternalId = row.Id };
@@ -297,14 +307,37 @@ public sealed class FakeVendor(SystemMap map) : IVendor
             return refused;
         if (Guards && request.Guard is { } guard && guard != row.Version.ToString())
             return new VendorResult.Moved();
+        Dictionary<string, string?> before = [];
         foreach (var (path, value) in request.Write)
-            row.Fields[path] = Store(map.Fields[path], value);
+        {
+            var stored = Store(map.Fields[path], value);
+            if (row.Fields[path] != stored)
+                before[path] = row.Fields[path];
+            row.Fields[path] = stored;
+        }
+
         row.CustomerId = request.CustomerId;
         row.Stamp = request.CommandId;
         row.ByUs = true;
         row.Version++;
+        if (before.Count > 0)
+            Effects.AddOrUpdate((row.Id, request.CommandId), 1, (_, n) => n + 1);
+        Tell(row, before, request.CommandId);
         return new VendorResult.Ok(Traits.AnswersWithRecord ? Seen(row) : null);
     }
+
+    void Tell(Row row, Dictionary<string, string?>? before, Guid? command) =>
+        Events.Enqueue(
+            new Hint
+            {
+                ExternalId = row.Id,
+                Kind = before is null ? HintKind.Created : HintKind.Updated,
+                CustomerId = row.CustomerId,
+                Fields = new(row.Fields),
+                Previous = before,
+                CommandId = command,
+            }
+        );
 
     VendorResult.Refused? Refused(IReadOnlyDictionary<string, string?> write)
     {

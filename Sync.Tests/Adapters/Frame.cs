@@ -195,11 +195,11 @@ sealed class Frame : IAsyncDisposable
     }
 
     /// <summary>A worker that is dropped after it has had so many needs met. Its lease stays.</summary>
-    public async Task<SteppedWorker> Begin()
-    {
-        var lane = Assert.Single(await Store.Take($"worker/{Guid.NewGuid()}", 1, default));
-        return new SteppedWorker(this, lane);
-    }
+    public async Task<SteppedWorker> Begin() =>
+        await TryBegin() ?? throw new InvalidOperationException("no lane is due");
+
+    public async Task<SteppedWorker?> TryBegin() =>
+        await Store.Take($"worker/{Guid.NewGuid()}", 1, default) is [var lane] ? new SteppedWorker(this, lane) : null;
 
     /// <summary>The leases of crashed and of slow workers run out.</summary>
     public Task LeasesRunOut() =>
@@ -323,7 +323,7 @@ sealed class SteppedWorker
         Assert.Fail($"the round never needed {typeof(T).Name}");
     }
 
-    /// <summary>Goes to the end, and commits. False when it was fenced.</summary>
+    /// <summary>Goes to the end, and commits. False when it was fenced, or waits for the vendor.</summary>
     public async Task<bool> Finish()
     {
         while (await Step())
@@ -331,16 +331,39 @@ sealed class SteppedWorker
             // On to the end.
         }
 
-        if (Round.End is not RoundEnd.Over over)
-            return false;
-        return await _frame.Commits.Commit(
-            new LaneWrite.Finish(_lane.TakenBy, Before, Round.Link)
-            {
-                Ledger = over.Ledger,
-                Messages = over.Message is { } message ? [_frame.Outbox.Encode(message)] : [],
-                Done = [.. over.Done.Select(w => w.Id)],
-            }
-        );
+        return await End();
+    }
+
+    /// <summary>Commits what a round that needs nothing more came to.</summary>
+    public async Task<bool> End()
+    {
+        switch (Round.End)
+        {
+            case RoundEnd.Over over:
+                return await _frame.Commits.Commit(
+                    new LaneWrite.Finish(_lane.TakenBy, Before, Round.Link)
+                    {
+                        Ledger = over.Ledger,
+                        Messages = over.Message is { } message ? [_frame.Outbox.Encode(message)] : [],
+                        Done = [.. over.Done.Select(w => w.Id)],
+                    }
+                );
+            case RoundEnd.Move move:
+                return await _frame.Commits.Commit(
+                    new LaneWrite.Finish(_lane.TakenBy, Before, _lane.Link)
+                    {
+                        Moved = [.. move.Work.Select(w => w.Id)],
+                        MovedTo = move.To,
+                    }
+                );
+            case RoundEnd.Wait wait:
+                await _frame.Commits.Commit(
+                    new LaneWrite.GiveBack(_lane.TakenBy, Before, TimeSpan.Zero, wait.Failure.Code, Counts: true)
+                );
+                return false;
+            default:
+                return false;
+        }
     }
 
     Link Before => _lane.Link with { Version = Round.Link.Version };
