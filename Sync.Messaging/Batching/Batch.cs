@@ -436,6 +436,8 @@ sealed class Batch : IAsyncDisposable
 
     async Task Round(ParkedLoad[] loads, ParkedRead[] reads)
     {
+        // The round belongs to all who wait for it, not to the trace of the message that came last.
+        Activity.Current = null;
         try
         {
             await _transaction.Opened.WaitAsync(Token).ConfigureAwait(false);
