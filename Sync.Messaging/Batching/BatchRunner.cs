@@ -61,7 +61,7 @@ sealed class BatchRunner(
 
         await using var transaction = new BatchTransaction(store, cluster, advances);
         await using var batch = new Batch(transaction, _rowTypes, Budget, solo, crash, metrics, time);
-        activity?.SetTag("sync.batch.id", batch.Id.ToString());
+        activity?.SetTag(BatchTrace.BatchId, batch.Id.ToString());
         var chains = verdict is null ? Chains(records) : [];
         var dispatches = new List<Task>();
         var committing = false;
@@ -180,6 +180,9 @@ sealed class BatchRunner(
                 // The key's next message sees this one's state, so it waits for the stage; nobody waits for the commit.
                 await Task.WhenAny(slot.Done, dispatched).ConfigureAwait(false);
                 metrics.Handled(store.Group, record.Topic, handled, slot.IsFaulted);
+                // Of a type that the catalog knows, and nothing on this endpoint asked for.
+                if (slot is { IsFaulted: false, Attempts: 0 } && batch.Failure is null)
+                    metrics.Dropped(store.Group, "unhandled");
             }
         }
         finally

@@ -8,6 +8,9 @@ namespace Sync.Messaging.Batching;
 /// <summary>The span of a batch: a root of its own, linked to the traces of its messages.</summary>
 static class BatchTrace
 {
+    /// <summary>Which batch a span belongs to.</summary>
+    public const string BatchId = "sync.batch.id";
+
     /// <summary>More links than this say nothing that the count does not.</summary>
     const int MaxLinks = 100;
 

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using MassTransit;
 using MassTransit.Configuration;
 using MassTransit.Context;
@@ -25,6 +26,7 @@ sealed class HandlingFilter<T>(Func<int> retries, MessageEncoder encoder, IBusTo
         if (!context.ReceiveContext.TryGetPayload(out MessageSlot? slot))
             throw new InvalidOperationException("the message did not come from a batch");
 
+        Activity.Current?.SetTag(BatchTrace.BatchId, slot.Batch.Id.ToString());
         for (var left = retries(); ; left--)
         {
             var buffer = slot.Begin(encoder);

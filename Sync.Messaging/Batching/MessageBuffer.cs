@@ -59,6 +59,8 @@ sealed class MessageBuffer(MessageSlot slot, MessageEncoder encoder) : ITopicPro
 
     OutgoingMessage Encode(object message, Guid? schedulingToken)
     {
+        // The span of the behaviour, whose context goes with the message.
+        Activity.Current?.SetTag(BatchTrace.BatchId, Batch.Id.ToString());
         var outgoing = encoder.Encode(message, slot.MessageId, schedulingToken);
         // Where no one listens to activities, the trace of the cause goes on as it came.
         if (

@@ -59,6 +59,7 @@ sealed class ConsumerLoop : IAssignmentListener, IDisposable
     IRecordSource _source = null!;
     bool _rebuild;
     bool _pauseAll;
+    bool _pausesChanged;
     bool _braked;
     int _failures;
     int _hookFailures;
@@ -110,7 +111,8 @@ sealed class ConsumerLoop : IAssignmentListener, IDisposable
     public Task Start()
     {
         var thread = new Thread(Run) { IsBackground = true, Name = $"kafka {_group}" };
-        thread.Start();
+        // Not under the caller's activity: a batch belongs to no trace.
+        thread.UnsafeStart();
         return _ended.Task;
     }
 
@@ -232,8 +234,10 @@ sealed class ConsumerLoop : IAssignmentListener, IDisposable
             record = null;
         }
 
-        _board.Polled(_group);
-        ApplyPauses();
+        if (timeout > TimeSpan.Zero)
+            _board.Polled(_group);
+        if (_pausesChanged)
+            ApplyPauses();
         if (record is null)
             return null;
 
@@ -683,9 +687,10 @@ sealed class ConsumerLoop : IAssignmentListener, IDisposable
         ]);
     }
 
-    /// <summary>Pausing is forgotten at a reassignment, so it is compared and repeated after every look at Kafka.</summary>
+    /// <summary>Pausing is forgotten at a reassignment: what should be paused is compared with what was, and repeated.</summary>
     void ApplyPauses()
     {
+        _pausesChanged = false;
         var wanted = _table
             .States.Where(s =>
                 _pauseAll || _braked || s.Value.Phase is not PartitionPhase.Claimed || s.Value.IsRestoring
@@ -715,6 +720,7 @@ sealed class ConsumerLoop : IAssignmentListener, IDisposable
 
     void Publish()
     {
+        _pausesChanged = true;
         var states = _table.States;
         var halted = states
             .Where(s => s.Value.Phase is PartitionPhase.Halted)

@@ -19,7 +19,8 @@ sealed class Screen
             new AnsiConsoleSettings
             {
                 Ansi = _live ? AnsiSupport.Detect : AnsiSupport.No,
-                Interactive = _live ? InteractionSupport.Detect : InteractionSupport.No,
+                // Its own look asks whether somebody can type; it is enough here that somebody reads.
+                Interactive = _live ? InteractionSupport.Yes : InteractionSupport.No,
             }
         );
         if (!_live)

@@ -292,6 +292,8 @@ public sealed class LifeTests
         Assert.Equal((Operation.Create, 1), (create.Operation, create.Generation));
         Assert.Null(await story.Send(old with { Obs = story.NextObs(Billing) }));
         Assert.Equal("ann@example.com", story.Golden("email"));
+        // The object of the earlier life must not become the new one's.
+        Assert.Null(story.Customer.System(Billing).Ext);
         await story.AnswerAll();
         Assert.Equal("Live", story.State);
         Assert.Null(story.Customer.Attention);
@@ -655,6 +657,12 @@ public sealed class LifeTests
         await using var story = await Scenario.InStep(null, ("address.city", "Secretville"));
         await story.Edit(Crm, ("email", "private@example.com"), ("address.city", "Hiddenburg"));
         await story.AnswerAll();
+        // A conflict that crm loses, and one that it wins.
+        await story.Snapshot(("name", "Bea"), ("email", "ann@example.com"), ("phone", "Ab1"));
+        await story.Edit(Crm, ("name", "Loserson"), ("email", "winner@example.com"));
+        Assert.Equal("Bea", story.Golden("name"));
+        Assert.Equal("winner@example.com", story.Golden("email"));
+        await story.AnswerAll();
         await story.Send(Scenario.ProductSays(1, applied: null, ("name", "Confidentia")));
         var partial = Scenario.ProductSays(++story.Revision, applied: null, ("name", "Confidentia"));
         partial.Customer.Remove("phone");
@@ -672,7 +680,18 @@ public sealed class LifeTests
         );
         Assert.All(
             (string[])
-                ["Secretville", "Hiddenburg", "private@", "Confidentia", "ann@example.com", "\"Ann\"", "Ab1", "AB1"],
+                [
+                    "Secretville",
+                    "Hiddenburg",
+                    "private@",
+                    "Confidentia",
+                    "Loserson",
+                    "winner@",
+                    "ann@example.com",
+                    "\"Ann\"",
+                    "Ab1",
+                    "AB1",
+                ],
             value => Assert.DoesNotContain(value, told, StringComparison.Ordinal)
         );
         Assert.Contains("address.city", told, StringComparison.Ordinal);
@@ -686,8 +705,11 @@ public sealed class LifeTests
 
         Assert.NotNull(await story.Send(Scenario.ProductSays(++story.Revision, applied: null, ("name", "Ann"))));
         Assert.Null(story.Found);
-        await story.Snapshot(("name", "Ann"));
+        await story.Snapshot(("name", "Bea"));
 
-        Assert.Equal(2, story.TakePushes().Count);
+        Assert.All(story.TakePushes(), p => Assert.Equal("Bea", p.Write["name"]));
+        Assert.Equal("Bea", story.Golden("name"));
+        Assert.Equal(2, story.Customer.System(Product).Obs);
+        Assert.Equal(Vendors, story.Customer.Behind);
     }
 }

@@ -79,6 +79,23 @@ public sealed class ProtocolTests
         );
     }
 
+    /// <summary>2. The answer says what was really written, not what was sent.</summary>
+    [Fact]
+    public async Task What_a_command_did_not_write_is_asked_for_again()
+    {
+        await using var story = await Scenario.InStep();
+        await story.Snapshot(("name", "Ann"), ("email", "v2@example.com"), ("phone", "Ab1"));
+        var sent = story.Sent(Crm)!;
+        story.Take();
+
+        Assert.Null(await story.Send(story.Report(Crm) with { Ack = sent.Id, Outcome = Outcome.Done, Written = [] }));
+
+        Assert.Equal("v2@example.com", story.Golden("email"));
+        var again = Assert.Single(story.TakePushes());
+        Assert.NotEqual(sent.Id, again.CommandId);
+        Assert.Equal("v2@example.com", again.Write["email"]);
+    }
+
     /// <summary>3. Our own write, seen before its answer, after golden has moved on: not a conflict.</summary>
     [Fact]
     public async Task Our_own_write_seen_before_its_answer_is_no_edit()
@@ -482,7 +499,17 @@ public sealed class ProtocolTests
     {
         await using var story = await Scenario.InStep(null, ("address.city", "Rome"));
         await story.Snapshot(("name", "Ann"), ("email", "ann@example.com"), ("phone", "Ab1"), ("address.city", "Oslo"));
-        await story.Edit(Crm, ("address.city", "Kyiv"));
+        // The adapter finds Kyiv there and writes nothing, it believes.
+        Assert.Null(
+            await story.Send(
+                story.Report(Crm, ("address.city", "Kyiv")) with
+                {
+                    Ack = story.Sent(Crm)!.Id,
+                    Outcome = Outcome.Done,
+                    Written = [],
+                }
+            )
+        );
         Assert.Equal("conflict-held golden address.city", story.Customer.Attention);
         Assert.Equal("Oslo", story.Golden("address.city"));
 

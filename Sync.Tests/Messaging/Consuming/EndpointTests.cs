@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using MassTransit;
 using Microsoft.Extensions.DependencyInjection;
 using Npgsql;
@@ -153,6 +154,55 @@ public sealed class EndpointTests
         Assert.InRange(prefetch.Reads, 1, 10);
         Assert.Equal(1, await stage.Database.Scalar<long>($"select count(distinct xmin::text) from {S}.effect"));
         Assert.Equal(20, await stage.Database.Scalar<long>($"select count(*) from {S}.effect where value >= 1000"));
+    }
+
+    [Fact]
+    public async Task A_trace_runs_through_a_message_and_a_batch_has_links_only()
+    {
+        await using var stage = await CountingStage.Set();
+        var spans = new System.Collections.Concurrent.ConcurrentBag<Activity>();
+        using var listener = new ActivityListener
+        {
+            ShouldListenTo = source => source.Name is "MassTransit" or "sync.kernel",
+            Sample = (ref ActivityCreationOptions<ActivityContext> _) => ActivitySamplingResult.AllDataAndRecorded,
+            ActivityStopped = spans.Add,
+        };
+        ActivitySource.AddActivityListener(listener);
+        var kafka = new FakeKafka();
+        using (var cause = new Activity("cause").Start())
+        {
+            kafka.Add(CountingStage.Add("a", 1));
+            var trace = cause.TraceId;
+            cause.Stop();
+            await using var process = await stage.Start(build: kafka.Replace);
+            kafka.Open();
+            using var reader = new KafkaReader(
+                stage.Kafka.BootstrapServers,
+                CountingStage.Partitions,
+                CountingJson.Echoes
+            );
+            var echo = Assert.Single(await reader.Read(1));
+            await Eventually.Is(
+                () => spans.Any(s => s.OperationName == "kernel.batch" && s.Links.Any(l => l.Context.TraceId == trace)),
+                "the batch's span"
+            );
+
+            var received = Assert.Single(
+                spans,
+                s => s.TraceId == trace && s.OperationName.EndsWith("receive", StringComparison.Ordinal)
+            );
+            Assert.Equal(cause.SpanId, received.ParentSpanId);
+            var handled = Assert.Single(
+                spans,
+                s => s.TraceId == trace && s.OperationName.EndsWith("process", StringComparison.Ordinal)
+            );
+            Assert.Equal(handled.Id, echo.Header(Sync.Messaging.Wire.CloudEventNames.TraceParent));
+            var batch = spans.First(s =>
+                s.OperationName == "kernel.batch" && s.Links.Any(l => l.Context.TraceId == trace)
+            );
+            Assert.Equal(default, batch.ParentSpanId);
+            Assert.Equal(batch.GetTagItem("sync.batch.id"), handled.GetTagItem("sync.batch.id"));
+        }
     }
 
     [Fact]
