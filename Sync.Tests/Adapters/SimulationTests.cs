@@ -176,11 +176,14 @@ public sealed class SimulationTests
         async Task Command()
         {
             if (_commands.TryDequeue(out var command))
+            {
                 _sent.Add(command);
-            if (_sent.Count > 0 && (command is null || _random.Next(12) == 0))
-                command = _sent[_random.Next(_sent.Count)];
-            if (command is not null)
                 await frame.TakeIn(command);
+            }
+
+            // An old one once more.
+            if (_sent.Count > 0 && _random.Next(12) == 0)
+                await frame.TakeIn(_sent[_random.Next(_sent.Count)]);
         }
 
         async Task Event()
