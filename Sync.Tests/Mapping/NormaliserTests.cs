@@ -82,10 +82,17 @@ public sealed class NormaliserTests
         Assert.False(Normaliser.Same(field, "Amsterdam", "ROTTE"));
     }
 
-    [Fact]
-    public void A_value_that_was_stored_is_same_as_the_value_that_was_written() =>
+    /// <param name="seed">One that once failed: a chain of forms need not store its own result unchanged.</param>
+    [Theory]
+    [InlineData("613iGZ_PPM11")]
+    [InlineData(null)]
+    public void A_value_that_was_stored_is_same_as_the_value_that_was_written(string? seed) =>
         Gen.Select(Field, Text)
-            .Sample((field, text) => Normaliser.Same(field, text, Normaliser.Stored(field, text)), iter: 20_000);
+            .Sample(
+                (field, text) => Normaliser.Same(field, text, Normaliser.Stored(field, text)),
+                seed: seed,
+                iter: 20_000
+            );
 
     [Fact]
     public void Equal_does_not_depend_on_the_side() =>
