@@ -162,7 +162,7 @@ public sealed class AssignmentTests
         await stage.Send(CountingStage.Add("a", 1));
         await using var process = await stage.Start();
         await Eventually.Is(
-            () => process.Logs.Lines.Any(l => l is { Event: 4101, Exception: not null }),
+            () => process.Logs.Lines.Any(l => l is { Event: 4105, Exception: not null }),
             "a failed claim"
         );
         await stage.Database.Execute($"alter function {S}.claims_are_closed rename to claim_partitions");
