@@ -18,6 +18,8 @@ sealed record Session(string Token, Uri Instance, string? UserId)
 /// </summary>
 sealed class AccessTokens(HttpClient http, SalesforceOptions options, TimeProvider time, ILogger<AccessTokens> log)
 {
+    const string TooManySignIns = "login_rate_exceeded";
+
     static readonly TimeSpan AfterRefusal = TimeSpan.FromMinutes(1);
     static readonly TimeSpan AfterTrouble = TimeSpan.FromSeconds(1);
 
@@ -103,8 +105,10 @@ sealed class AccessTokens(HttpClient http, SalesforceOptions options, TimeProvid
         if (response.StatusCode != HttpStatusCode.OK)
         {
             var code = Member(body, "error") ?? $"http_{status}";
-            // Too many sign-ins pass by themselves; every other 4xx and a redirect to a login page do not.
-            throw new SalesforceSignInException(code, status is >= 300 and < 500 and not (408 or 420 or 429));
+            // Too many sign-ins pass by themselves, also where that is a 403; every other 4xx and a redirect to a login
+            // page do not.
+            var passes = status is < 300 or >= 500 or 408 or 420 or 429 || code == TooManySignIns;
+            throw new SalesforceSignInException(code, configuration: !passes);
         }
 
         var token = Member(body, "access_token");

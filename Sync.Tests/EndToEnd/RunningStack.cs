@@ -52,9 +52,9 @@ public sealed class RunningStack : IAsyncLifetime
                 ["STRIPE__WRITESPERSECOND"] = "90",
                 ["STRIPE__READSPERSECOND"] = "90",
                 ["STRIPE__CALLSPERSECOND"] = "95",
-                ["ADAPTER__PAUSEPROBESECONDS"] = "3600",
+                ["ADAPTER__PAUSEPROBESECONDS"] = "2",
             },
-            SalesforceSettings = new Dictionary<string, string> { ["ADAPTER__PAUSEPROBESECONDS"] = "3600" },
+            SalesforceSettings = new Dictionary<string, string> { ["ADAPTER__PAUSEPROBESECONDS"] = "2" },
         };
 
     /// <summary>Below the run's folder, where <c>./sync test</c> says that logs are.</summary>

@@ -60,5 +60,5 @@ public sealed class WrongCredentialsTests
     }
 
     static Dictionary<string, string> With(IReadOnlyDictionary<string, string> settings, string name, string value) =>
-        new(settings) { [name] = value };
+        new(settings) { [name] = value, ["ADAPTER__PAUSEPROBESECONDS"] = "3600" };
 }

@@ -156,16 +156,20 @@ public sealed class AccessTokensTests
     }
 
     [Theory]
-    [InlineData(500)]
-    [InlineData(503)]
-    [InlineData(429)]
-    public async Task A_sign_in_that_does_not_work_now_is_tried_again_soon_and_nothing_was_written(int status)
+    [InlineData(500, "<html>")]
+    [InlineData(503, "<html>")]
+    [InlineData(429, "<html>")]
+    [InlineData(403, """{ "error": "login_rate_exceeded" }""")]
+    public async Task A_sign_in_that_does_not_work_now_is_tried_again_soon_and_nothing_was_written(
+        int status,
+        string body
+    )
     {
         var broken = true;
         using var bench = new SalesforceBench(
             new StubHttp(request =>
                 !SalesforceBench.IsToken(request) ? StubHttp.Json(200, SalesforceBench.Record())
-                : broken ? StubHttp.Html(status)
+                : broken ? StubHttp.Json(status, body)
                 : SalesforceBench.Token()
             )
         );
