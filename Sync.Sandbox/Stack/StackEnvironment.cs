@@ -27,6 +27,33 @@ static class StackEnvironment
         };
     }
 
+    /// <summary>
+    /// Leaves the settings of the running stack beside its logs, as lines of NAME=value for its owner only, so that the other
+    /// verbs of <c>./sync</c> talk to it; <c>./sync</c> removes them at the end.
+    /// </summary>
+    public static void Publish(SyncStack stack)
+    {
+        var path = Path.Combine(Environment.GetEnvironmentVariable(Run)!, "settings");
+        var lines = stack.OrchestratorSettings().Select(setting => $"{setting.Key}={setting.Value}\n");
+        // Whole or not at all: a verb may look at this moment.
+        using (
+            var file = new FileStream(
+                path + ".new",
+                new FileStreamOptions
+                {
+                    Mode = FileMode.Create,
+                    Access = FileAccess.Write,
+                    UnixCreateMode = OperatingSystem.IsWindows()
+                        ? null
+                        : UnixFileMode.UserRead | UnixFileMode.UserWrite,
+                }
+            )
+        )
+        using (var writer = new StreamWriter(file))
+            writer.Write(string.Concat(lines));
+        File.Move(path + ".new", path, overwrite: true);
+    }
+
     /// <summary>Every setting of Sync that a person gave, but for what the stack decides itself.</summary>
     static Dictionary<string, string> Settings() =>
         Environment
