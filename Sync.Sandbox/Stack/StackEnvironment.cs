@@ -35,21 +35,11 @@ static class StackEnvironment
     {
         var path = Path.Combine(Environment.GetEnvironmentVariable(Run)!, "settings");
         var lines = stack.OrchestratorSettings().Select(setting => $"{setting.Key}={setting.Value}\n");
+        var options = new FileStreamOptions { Mode = FileMode.Create, Access = FileAccess.Write };
+        if (!OperatingSystem.IsWindows())
+            options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
         // Whole or not at all: a verb may look at this moment.
-        using (
-            var file = new FileStream(
-                path + ".new",
-                new FileStreamOptions
-                {
-                    Mode = FileMode.Create,
-                    Access = FileAccess.Write,
-                    UnixCreateMode = OperatingSystem.IsWindows()
-                        ? null
-                        : UnixFileMode.UserRead | UnixFileMode.UserWrite,
-                }
-            )
-        )
-        using (var writer = new StreamWriter(file))
+        using (var writer = new StreamWriter(path + ".new", options))
             writer.Write(string.Concat(lines));
         File.Move(path + ".new", path, overwrite: true);
     }
