@@ -60,12 +60,16 @@ static class OperatorViews
             create view dashboard.drift as
             select c.customer_id,
                    s.system,
-                   coalesce(f.class, whole.class) as class,
-                   coalesce(array_agg(f.path order by f.path) filter (where f.path is not null), '{}') as paths,
+                   d.class,
+                   d.paths,
                    c.since
               from sync.customer c
              cross join lateral dashboard.state_systems(c.systems) s
+             -- Customer by customer: whoever wants the oldest hundred waits for no more than these.
              cross join lateral (
+                   select coalesce(f.class, whole.class) as class,
+                          coalesce(array_agg(f.path order by f.path) filter (where f.path is not null), '{}') as paths
+                     from (
                    select case
                             when c.current_state in ('Proposed', 'Live') then
                               case when s.gone then 'gone'
@@ -93,9 +97,9 @@ static class OperatorViews
                       and (s.gone
                            or dashboard.state_fields(c.golden) ->> p.path is distinct from s.stands_for ->> p.path)) f
                 on true
-             where {{Unsettled}}
-               and coalesce(f.class, whole.class) is not null
-             group by c.correlation_id, s.system, coalesce(f.class, whole.class);
+                    group by 1
+                   having coalesce(f.class, whole.class) is not null) d
+             where {{Unsettled}};
             """,
         "comment on view dashboard.drift is 'Where a system differs from the golden record, and why: a row a customer, system and class. No personal data.';",
         "comment on column dashboard.drift.customer_id is 'The product''s id of the customer.';",
