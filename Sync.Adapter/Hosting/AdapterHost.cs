@@ -5,6 +5,7 @@ using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Npgsql;
 using Sync.Adapter.Budget;
+using Sync.Adapter.Following;
 using Sync.Adapter.Intake;
 using Sync.Adapter.Links;
 using Sync.Adapter.Vendors;
@@ -123,12 +124,37 @@ public static class AdapterHost
         ));
         services.AddSingleton<VendorCalls>();
         services.AddSingleton<LaneCommits>();
+        services.AddSingleton<FeedStore>();
+        services.AddSingleton<ScanStore>();
         services.AddHostedService<Housekeeping>();
         services.AddHostedService(p =>
             ActivatorUtilities.CreateInstance<Workers>(
                 p,
                 p.GetRequiredService<IOptions<ReplicaOptions>>().Value.Replica
             )
+        );
+        services.AddHostedService(p => FeedsOf(p, system));
+    }
+
+    static Feeds FeedsOf(IServiceProvider p, string system)
+    {
+        var log = p.GetRequiredService<ILogger<Feeds>>();
+        var followers = p.GetServices<IFeed>()
+            .Select(feed => ActivatorUtilities.CreateInstance<Follower>(p, feed, system, log));
+        var scanner = p.GetService<IListing>() is { } listing
+            ? ActivatorUtilities.CreateInstance<Scanner>(p, listing, system, log)
+            : null;
+        return new(
+            [.. followers],
+            scanner,
+            p.GetRequiredService<FeedStore>(),
+            p.GetRequiredService<ScanStore>(),
+            p.GetRequiredService<Backoff>(),
+            p.GetRequiredService<IMayWork>(),
+            p.GetRequiredService<TimeProvider>(),
+            system,
+            p.GetRequiredService<IOptions<ReplicaOptions>>().Value.Replica,
+            log
         );
     }
 }

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Time.Testing;
 using Npgsql;
 using Sync.Adapter.Budget;
+using Sync.Adapter.Following;
 using Sync.Adapter.Hosting;
 using Sync.Adapter.Intake;
 using Sync.Adapter.Links;
@@ -86,7 +87,9 @@ sealed class Frame : IAsyncDisposable
             vendor,
             options ?? new AdapterOptions { GatherMs = 5, CallTimeoutSeconds = 30 }
         );
-        await database.Execute(AdapterTables.Create(frame.Schema) + TestOutbox.Table(frame.Schema));
+        await database.Execute(
+            AdapterTables.Create(frame.Schema) + FollowingTables.Create(frame.Schema) + TestOutbox.Table(frame.Schema)
+        );
         return frame;
     }
 
