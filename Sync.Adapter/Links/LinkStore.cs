@@ -8,15 +8,11 @@ using Sync.Messaging.Outbox;
 
 namespace Sync.Adapter.Links;
 
-/// <param name="Fenced">Lanes whose row did not match.</param>
-/// <param name="MoreWork">Some lane has work again, or still.</param>
-sealed record CommitResult(IReadOnlySet<string> Fenced, bool MoreWork);
-
 /// <summary>
 /// The SQL of lanes. Every statement that may wait for several lanes locks them in the order of <c>lane</c>; the take skips
 /// locked ones, so it may choose by <c>due_at</c>.
 /// </summary>
-sealed class LinkStore(NpgsqlDataSource source, string schema, IOutbox outbox)
+sealed class LinkStore(NpgsqlDataSource source, string schema, IOutbox outbox) : ILinkStore
 {
     /// <summary>A worker that is not done by then is taken for dead; one that still lives fails at the fence.</summary>
     public static readonly TimeSpan Lease = TimeSpan.FromSeconds(60);
@@ -26,11 +22,7 @@ sealed class LinkStore(NpgsqlDataSource source, string schema, IOutbox outbox)
 
     readonly string _s = AdapterTables.Quoted(schema);
 
-    /// <summary>
-    /// Ends the leases that this replica took in an earlier life, so that a crash costs no minute of waiting. Should that
-    /// life not be over, it fails at the fence, as behind any lease that ran out.
-    /// </summary>
-    /// <returns>How many there were.</returns>
+    /// <inheritdoc/>
     public async Task<int> EndLeases(string replica, CancellationToken cancellationToken)
     {
         await using var connection = await source.OpenConnectionAsync(cancellationToken);
@@ -46,7 +38,7 @@ sealed class LinkStore(NpgsqlDataSource source, string schema, IOutbox outbox)
         return await end.ExecuteNonQueryAsync(cancellationToken);
     }
 
-    /// <summary>Leases up to <paramref name="limit"/> lanes that are due, and loads what their rounds need.</summary>
+    /// <inheritdoc/>
     public async Task<IReadOnlyList<Leased>> Take(string takenBy, int limit, CancellationToken cancellationToken)
     {
         await using var connection = await source.OpenConnectionAsync(cancellationToken);
@@ -155,10 +147,7 @@ sealed class LinkStore(NpgsqlDataSource source, string schema, IOutbox outbox)
         }
     }
 
-    /// <summary>
-    /// One transaction for many lanes. Answers the lanes whose row did not match: what they had to say is thrown away and
-    /// their work stays.
-    /// </summary>
+    /// <inheritdoc/>
     public async Task<CommitResult> Commit(IReadOnlyList<LaneWrite> writes, CancellationToken cancellationToken)
     {
         await using var connection = await source.OpenConnectionAsync(cancellationToken);
