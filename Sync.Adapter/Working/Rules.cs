@@ -12,6 +12,9 @@ sealed record Rules(SystemMap Map, VendorTraits Traits, string Environment, stri
     /// <summary>A create's key may be about to expire, and clocks differ.</summary>
     public static readonly TimeSpan Margin = TimeSpan.FromMinutes(5);
 
+    /// <summary>A backup that is restored is not older: what was created after it is looked for this far back.</summary>
+    public static readonly TimeSpan OldestBackup = TimeSpan.FromDays(30);
+
     public string System => Map.Name;
 
     /// <summary>The key of the first execution; a spent one is followed by the next number.</summary>
