@@ -171,12 +171,7 @@ sealed partial class Round
         var own = o is null ? null : Own(o, current, written);
         var inDoubt = o is not null && IsInDoubt(o);
         if (o is not null)
-            Link = Link with
-            {
-                Last = Mapped(o),
-                Stamp = o.Stamp,
-                RestoredAt = MayStillLand ? Link.RestoredAt : null,
-            };
+            Link = Link with { Last = Mapped(o), Stamp = o.Stamp, RestoredAt = MayStillLand ? Link.RestoredAt : null };
         else if (gone)
             Link = Link with { Last = null };
 

@@ -145,8 +145,11 @@ sealed class AdapterSide : IOutbox
         return new OutgoingMessage("", [], [], BitConverter.GetBytes(_encoded.Count - 1));
     }
 
-    public Task Write(NpgsqlConnection connection, IReadOnlyList<OutgoingMessage> messages, CancellationToken cancellationToken) =>
-        throw new NotSupportedException("the store in memory hands messages on itself");
+    public Task Write(
+        NpgsqlConnection connection,
+        IReadOnlyList<OutgoingMessage> messages,
+        CancellationToken cancellationToken
+    ) => throw new NotSupportedException("the store in memory hands messages on itself");
 
     public void Signal() { }
 
@@ -172,7 +175,7 @@ sealed class AdapterSide : IOutbox
         public string Describe() =>
             _round.Work is [{ Command: { } c }, ..]
                 ? $"{c.Operation} {c.CommandId.ToString()[^4..]} gen {c.Generation} {VendorModel.Text(c.Write)} expecting {VendorModel.Text(c.Expect)}"
-                : $"{_round.Work.Count} hint(s) of {_round.Work.FirstOrDefault()?.Hint?.ExternalId}";
+                : $"{_round.Work.Count} hint(s) of {(_round.Work is [var first, ..] ? first.Hint?.ExternalId : null)}";
 
         /// <summary>Goes on by one need. False when the round is over, or thrown away.</summary>
         public bool Step()
@@ -299,9 +302,7 @@ sealed class AdapterSide : IOutbox
             return Noted(new(FailureClass.SlowDown, "rate_limit", "too many requests", Definite: true));
         if (chance.Is(_world.Profile.PauseAll))
             return Noted(new(FailureClass.PauseAll, "invalid_key", "the key is refused", Definite: true));
-        return chance.Is(unavailable)
-            ? Noted(new(FailureClass.Retry, "unavailable", "not now", Definite: true))
-            : null;
+        return chance.Is(unavailable) ? Noted(new(FailureClass.Retry, "unavailable", "not now", Definite: true)) : null;
     }
 
     VendorResult.Failed Noted(VendorResult.Failed failure)

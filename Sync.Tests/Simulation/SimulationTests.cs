@@ -57,7 +57,13 @@ public sealed class SimulationTests(ITestOutputHelper output)
         if (tally.Failures.Count == 0)
             return;
         var all = string.Join('\n', tally.Failures.Take(20));
-        var rules = string.Join('\n', tally.Failures.GroupBy(f => $"{f.Profile.Name}: {f.Rule}").OrderByDescending(g => g.Count()).Select(g => $"  {g.Count(), 4} {g.Key}"));
+        var rules = string.Join(
+            '\n',
+            tally
+                .Failures.GroupBy(f => $"{f.Profile.Name}: {f.Rule}")
+                .OrderByDescending(g => g.Count())
+                .Select(g => $"  {g.Count(), 4} {g.Key}")
+        );
         Assert.Fail($"{sum}\n{rules}\n{all}\n\n{Simulator.Explain(tally.Failures[0])}");
     }
 }

@@ -91,7 +91,10 @@ sealed class Witness(World world)
                 var golden = _goldenBefore.GetValueOrDefault(path);
                 var chosen = _heldBefore.Contains(path) || report?.Over?.ContainsKey(path) == true;
                 if (golden is not null && customer.Golden.At(path) != golden && !chosen)
-                    Fault("first contact overruled golden", $"{customer.CustomerId} {name} {path}: {golden} -> {customer.Golden.At(path)}");
+                    Fault(
+                        "first contact overruled golden",
+                        $"{customer.CustomerId} {name} {path}: {golden} -> {customer.Golden.At(path)}"
+                    );
             }
 
             if (held != value && value is not null && report?.Own?.ContainsKey(path) != true)
@@ -124,11 +127,16 @@ sealed class Witness(World world)
         if (history.Count > 0 && history[^1] is { } before)
             Overruled.Add(before);
         if (value is not null && history.Exists(h => string.Equals(h, value, StringComparison.OrdinalIgnoreCase)))
-            Fault("golden returned", $"{customer.CustomerId} {path}: {string.Join(',', history)} -> {value} by {message.GetType().Name}");
+            Fault(
+                "golden returned",
+                $"{customer.CustomerId} {path}: {string.Join(',', history)} -> {value} by {message.GetType().Name}"
+            );
         history.Add(value);
     }
 
-    static (string Customer, string? System, IEnumerable<KeyValuePair<string, string?>>? Fields)? About(object message) =>
+    static (string Customer, string? System, IEnumerable<KeyValuePair<string, string?>>? Fields)? About(
+        object message
+    ) =>
         message switch
         {
             CustomerReported m => (m.CustomerId, m.System, m.Fields),

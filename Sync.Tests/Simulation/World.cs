@@ -90,7 +90,8 @@ sealed partial class World : ITopicProducer, IBatchRows, IScheduleMessageProvide
     public void Note(string line)
     {
         if (_trace is not null)
-            _trace.Append((Clock.Now - new DateTimeOffset(2030, 1, 1, 0, 0, 0, TimeSpan.Zero)).ToString(@"d\.hh\:mm\:ss"))
+            _trace
+                .Append((Clock.Now - new DateTimeOffset(2030, 1, 1, 0, 0, 0, TimeSpan.Zero)).ToString(@"d\.hh\:mm\:ss"))
                 .Append(" #")
                 .Append(_step)
                 .Append(' ')
@@ -167,7 +168,9 @@ sealed partial class World : ITopicProducer, IBatchRows, IScheduleMessageProvide
         foreach (var adapter in Adapters)
         {
             // No vendor takes longer than it says.
-            var over = adapter.Hung.Where(h => h.Since + adapter.Vendor.Traits.SuspectWindow <= Clock.Now + TimeSpan.FromMinutes(5)).ToList();
+            var over = adapter
+                .Hung.Where(h => h.Since + adapter.Vendor.Traits.SuspectWindow <= Clock.Now + TimeSpan.FromMinutes(5))
+                .ToList();
             foreach (var hung in over)
                 Land(adapter, hung);
             if (time <= TimeSpan.FromHours(1))
@@ -328,12 +331,7 @@ sealed partial class World : ITopicProducer, IBatchRows, IScheduleMessageProvide
         channel.Sent.Add(message);
         if (Calm)
             return;
-        if (
-            Profile.ProductReorders
-            && address.Topic == "customers"
-            && channel.Waiting.Count > 1
-            && Chance.Is(0.2)
-        )
+        if (Profile.ProductReorders && address.Topic == "customers" && channel.Waiting.Count > 1 && Chance.Is(0.2))
         {
             channel.Waiting.RemoveLast();
             channel.Waiting.AddBefore(channel.Waiting.Last!, message);
