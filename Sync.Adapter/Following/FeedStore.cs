@@ -140,8 +140,8 @@ sealed class FeedStore(
         await using var command = LinkStore.Command(
             connection,
             $"""
-            insert into {_s}.feed_gap (id, feed, reason, scan_id, from_at, to_at) values ($1, $2, $3, $4, $5[1], $5[2])
-            returning opened_at
+            insert into {_s}.feed_gap (gap_id, feed, reason, scan_id, from_time, to_time) values ($1, $2, $3, $4, $5[1], $5[2])
+            returning found_at
             """,
             [id, feed, gap.Reason, scan, new[] { gap.From?.ToUniversalTime(), gap.To?.ToUniversalTime() }]
         );
@@ -196,7 +196,7 @@ sealed class FeedStore(
         await using var scans = source.CreateCommand(
             $"""
             with old as (delete from {_s}.scan where finished_at < now() - interval '180 days' returning id)
-            delete from {_s}.feed_gap g using old where g.scan_id = old.id and g.closed_at is not null
+            delete from {_s}.feed_gap g using old where g.scan_id = old.id and g.state <> 'open'
             """
         );
         await scans.ExecuteNonQueryAsync(cancellationToken);

@@ -6,7 +6,7 @@ namespace Sync.Adapter.Following;
 /// <summary>The tables of the way in: who follows a feed, what was taken in, gaps, scans.</summary>
 public static class FollowingTables
 {
-    /// <summary>Adds them. A process calls it in a migration after <see cref="AdapterTables.AddAdapterTables"/>.</summary>
+    /// <summary>Adds them. A process calls it in a migration after <c>AddMessagingTables</c> and <see cref="AdapterTables.AddAdapterTables"/>.</summary>
     public static void AddFollowingTables(this MigrationBuilder migrationBuilder, string schema) =>
         migrationBuilder.Sql(Create(schema));
 
@@ -15,7 +15,9 @@ public static class FollowingTables
         var s = AdapterTables.Quoted(schema);
         migrationBuilder.Sql(
             $"""
-            drop table if exists {s}.feed_gap, {s}.scan_unseen, {s}.scan, {s}.hint_seen, {s}.mapping;
+            delete from {s}.feed_gap where scan_id is not null;
+            alter table {s}.feed_gap drop column gap_id, drop column scan_id;
+            drop table if exists {s}.scan_unseen, {s}.scan, {s}.hint_seen, {s}.mapping;
             delete from {s}.cursor where value is null;
             alter table {s}.cursor alter column value set not null, drop column taken_by, drop column taken_until,
               drop column epoch, drop column page_at, drop column newest_at;
@@ -71,17 +73,11 @@ public static class FollowingTables
               primary key (scan_id, ext)
             );
 
-            create table {{s}}.feed_gap (
-              id        uuid primary key,
-              feed      text not null,
-              reason    text not null,
-              from_at   timestamptz,
-              to_at     timestamptz,
-              opened_at timestamptz not null default now(),
-              closed_at timestamptz,
-              scan_id   uuid not null
-            );
-            create index feed_gap_open on {{s}}.feed_gap (scan_id) where closed_at is null;
+            -- The kernel's table, which has gaps of Kafka's partitions too.
+            alter table {{s}}.feed_gap
+              add column gap_id  uuid not null unique default gen_random_uuid(),
+              add column scan_id uuid;
+            create index feed_gap_scan on {{s}}.feed_gap (scan_id) where state = 'open';
 
             -- The mapping that the values in link.last were read with.
             create table {{s}}.mapping (

@@ -426,8 +426,9 @@ sealed class ScanStore(
             var gaps = LinkStore.Command(
                 connection,
                 $"""
-                update {_s}.feed_gap set closed_at = now() where scan_id = $1 and closed_at is null
-                returning id, feed, reason, from_at, to_at, opened_at, closed_at
+                update {_s}.feed_gap set state = 'closed', closed_by = 'scan', closed_at = now()
+                 where scan_id = $1 and state = 'open'
+                returning gap_id, feed, reason, from_time, to_time, found_at, closed_at
                 """,
                 [scan.Id]
             )

@@ -8,6 +8,7 @@ using Sync.Adapter.Links;
 using Sync.Adapter.Working;
 using Sync.Contracts.Systems;
 using Sync.Mapping;
+using Sync.Messaging.Hosting;
 using Sync.Tests.Support;
 
 namespace Sync.Tests.Adapters;
@@ -88,7 +89,18 @@ sealed class Frame : IAsyncDisposable
             options ?? new AdapterOptions { GatherMs = 5, CallTimeoutSeconds = 30 }
         );
         await database.Execute(
-            AdapterTables.Create(frame.Schema) + FollowingTables.Create(frame.Schema) + TestOutbox.Table(frame.Schema)
+            string.Concat([
+                AdapterTables.Create(frame.Schema),
+                // Of the kernel's tables, those that an adapter writes into by itself.
+                .. MessagingTables
+                    .Create(frame.Schema)
+                    .Where(t =>
+                        t.Contains(".feed_gap (", StringComparison.Ordinal)
+                        || t.Contains(".dead_letter (", StringComparison.Ordinal)
+                    ),
+                FollowingTables.Create(frame.Schema),
+                TestOutbox.Table(frame.Schema),
+            ])
         );
         return frame;
     }
