@@ -526,7 +526,7 @@ sealed partial class Round
         };
 
     /// <summary>An earlier attempt may still land.</summary>
-    LedgerEntry Suspect(LedgerEntry entry) => entry with { SuspectUntil = _lane.Now + _rules.Traits.SuspectWindow };
+    LedgerEntry Suspect(LedgerEntry entry) => entry with { SuspectUntil = _lane.Now + _rules.Suspicion };
 
     /// <summary>Every answer leaves a closed entry, also one that asked for nothing.</summary>
     void Close(PushCustomer command, LedgerState state, bool suspect = false)

@@ -200,7 +200,13 @@ sealed class Workers(
             // The process stops: another takes the lane at once instead of after the lease.
             outcome = "stopped";
             await commits.Commit(
-                new LaneWrite.GiveBack(lane.TakenBy, Endings.Before(lane, round), TimeSpan.Zero, "stopped", Counts: false)
+                new LaneWrite.GiveBack(
+                    lane.TakenBy,
+                    Endings.Before(lane, round),
+                    TimeSpan.Zero,
+                    "stopped",
+                    Counts: false
+                )
             );
         }
         catch (Exception e)

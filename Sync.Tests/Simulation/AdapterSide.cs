@@ -145,8 +145,11 @@ sealed class AdapterSide : IOutbox
         return new OutgoingMessage("", [], [], BitConverter.GetBytes(_encoded.Count - 1));
     }
 
-    public Task Write(NpgsqlConnection connection, IReadOnlyList<OutgoingMessage> messages, CancellationToken cancellationToken) =>
-        throw new NotSupportedException("the store in memory hands messages on itself");
+    public Task Write(
+        NpgsqlConnection connection,
+        IReadOnlyList<OutgoingMessage> messages,
+        CancellationToken cancellationToken
+    ) => throw new NotSupportedException("the store in memory hands messages on itself");
 
     public void Signal() { }
 
@@ -167,21 +170,23 @@ sealed class AdapterSide : IOutbox
             _needs = _round.Run().GetEnumerator();
         }
 
+        public TimeSpan Age => _side.Now() - _lane.Now;
+
         public string Lane => _lane.Link.Lane;
+
+        /// <summary>Its call waits until the vendor's limit is over.</summary>
+        public bool Waits => _call is { IsCompleted: false };
 
         public string Describe() =>
             _round.Work is [{ Command: { } c }, ..]
                 ? $"{c.Operation} {c.CommandId.ToString()[^4..]} gen {c.Generation} {VendorModel.Text(c.Write)} expecting {VendorModel.Text(c.Expect)}"
-                : $"{_round.Work.Count} hint(s) of {_round.Work.FirstOrDefault()?.Hint?.ExternalId}";
+                : $"{_round.Work.Count} hint(s) of {(_round.Work is [{ Hint: { } hint }, ..] ? hint.ExternalId : "nothing")}";
 
         /// <summary>Goes on by one need. False when the round is over, or thrown away.</summary>
         public bool Step()
         {
             if (_call is { } call)
             {
-                // A call that waits until the vendor's limit is over.
-                if (!call.IsCompleted)
-                    return true;
                 _call = null;
                 Answer(call.Result);
                 return true;
@@ -299,9 +304,7 @@ sealed class AdapterSide : IOutbox
             return Noted(new(FailureClass.SlowDown, "rate_limit", "too many requests", Definite: true));
         if (chance.Is(_world.Profile.PauseAll))
             return Noted(new(FailureClass.PauseAll, "invalid_key", "the key is refused", Definite: true));
-        return chance.Is(unavailable)
-            ? Noted(new(FailureClass.Retry, "unavailable", "not now", Definite: true))
-            : null;
+        return chance.Is(unavailable) ? Noted(new(FailureClass.Retry, "unavailable", "not now", Definite: true)) : null;
     }
 
     VendorResult.Failed Noted(VendorResult.Failed failure)

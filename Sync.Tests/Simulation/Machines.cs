@@ -1,6 +1,6 @@
 using System.Collections.Concurrent;
-using MassTransit;
 using System.Diagnostics.Metrics;
+using MassTransit;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
 using Sync.Contracts.Customers;
@@ -41,11 +41,7 @@ sealed class Machines
             NextId = () => current!.NextId(),
         };
         _customers = new CustomerSyncStateMachine(orchestration);
-        _objects = new FoundObjectStateMachine(
-            orchestration,
-            Telemetry,
-            NullLogger<FoundObjectStateMachine>.Instance
-        );
+        _objects = new FoundObjectStateMachine(orchestration, Telemetry, NullLogger<FoundObjectStateMachine>.Instance);
     }
 
     public Rules Rules { get; }

@@ -63,6 +63,7 @@ sealed class MemoryLinkStore(Func<DateTimeOffset> now, Action<OutgoingMessage> s
         }
     }
 
+    public int Hints => _work.Values.Sum(w => w.Count(i => i.Item.Hint is not null));
     public int WorkCount => _ids.Count;
     public IEnumerable<LedgerEntry> Ledger => _ledger.Values.Select(e => e.Value);
     public IEnumerable<Link> Links => _links.Values.Select(r => r.Link);
@@ -102,7 +103,18 @@ sealed class MemoryLinkStore(Func<DateTimeOffset> now, Action<OutgoingMessage> s
     void Ensure(string lane, bool wake)
     {
         if (!_links.TryGetValue(lane, out var row))
-            _links.Add(lane, row = new Row { Link = new Link { Lane = lane, Version = _start, RestoredAt = _restoredAt } });
+            _links.Add(
+                lane,
+                row = new Row
+                {
+                    Link = new Link
+                    {
+                        Lane = lane,
+                        Version = _start,
+                        RestoredAt = _restoredAt,
+                    },
+                }
+            );
         if (wake)
             row.DueAt ??= now();
     }
@@ -153,7 +165,8 @@ sealed class MemoryLinkStore(Func<DateTimeOffset> now, Action<OutgoingMessage> s
             ? mine.OrderByDescending(e => e.OpenedAt).Take(50)
             : [];
         foreach (
-            var entry in mine.Where(e => e.IsOpen || e.IsSuspect(lane.Now) || named.Contains(e.CommandId)).Concat(earlier)
+            var entry in mine.Where(e => e.IsOpen || e.IsSuspect(lane.Now) || named.Contains(e.CommandId))
+                .Concat(earlier)
         )
             lane.Ledger[entry.CommandId] = entry;
         foreach (var work1 in lane.Work)
@@ -170,15 +183,18 @@ sealed class MemoryLinkStore(Func<DateTimeOffset> now, Action<OutgoingMessage> s
         var targets = writes.OfType<LaneWrite.Finish>().Select(f => f.MovedTo).OfType<string>().Distinct().ToList();
         var fenced = writes
             .Where(w =>
-                !Unfenced
-                && (!_links.TryGetValue(w.Before.Lane, out var row) || row.Link.Version != w.Before.Version)
+                !Unfenced && (!_links.TryGetValue(w.Before.Lane, out var row) || row.Link.Version != w.Before.Version)
             )
             .Select(w => w.Before.Lane)
             .ToHashSet();
         var held = writes.Where(w => !fenced.Contains(w.Before.Lane)).ToList();
         foreach (var write in held)
         {
-            if (After(write) is { ExternalId: { } ext } && _laneOf.TryGetValue(ext, out var lane) && lane != write.Before.Lane)
+            if (
+                After(write) is { ExternalId: { } ext }
+                && _laneOf.TryGetValue(ext, out var lane)
+                && lane != write.Before.Lane
+            )
                 throw new ObjectOfAnotherLaneException();
         }
 
@@ -316,7 +332,13 @@ sealed class MemoryLinkStore(Func<DateTimeOffset> now, Action<OutgoingMessage> s
             row.Link = row.Link with { Last = null, Version = row.Link.Version + 1 };
     }
 
-    public MemoryLinkStore Backup() => new(now, send) { Unfenced = Unfenced, Unleased = Unleased, Copied = this };
+    public MemoryLinkStore Backup() =>
+        new(now, send)
+        {
+            Unfenced = Unfenced,
+            Unleased = Unleased,
+            Copied = this,
+        };
 
     MemoryLinkStore Copied
     {

@@ -89,7 +89,8 @@ sealed class ProductModel(Profile profile, Action<string, object> emit, Action<s
             default:
                 var written = command
                     .Write.Where(w =>
-                        profile.ProductBlind || person.Fields.GetValueOrDefault(w.Key) == command.Expect.GetValueOrDefault(w.Key)
+                        profile.ProductBlind
+                        || person.Fields.GetValueOrDefault(w.Key) == command.Expect.GetValueOrDefault(w.Key)
                     )
                     .ToDictionary(w => w.Key, w => w.Value);
                 foreach (var (path, value) in written)
@@ -102,7 +103,9 @@ sealed class ProductModel(Profile profile, Action<string, object> emit, Action<s
     Person? Existing(CustomerCommand command) =>
         profile.Exists
             ? People.Values.FirstOrDefault(p =>
-                !p.Deleted && p.Id != command.CustomerId && p.Fields["email"] == command.Write.GetValueOrDefault("email")
+                !p.Deleted
+                && p.Id != command.CustomerId
+                && p.Fields["email"] == command.Write.GetValueOrDefault("email")
             )
             : null;
 

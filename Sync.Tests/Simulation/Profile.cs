@@ -71,35 +71,173 @@ sealed record Profile(string Name)
     public static readonly IReadOnlyList<Profile> All =
     [
         Plain,
-        Plain with { Name = "deletion-heavy", Deletes = 0.2, Undeletes = 0.15, Edits = 10 },
-        Plain with { Name = "identity-heavy", Creates = 0.5, SameEmail = 0.7, Deletes = 0.06 },
-        Plain with { Name = "copied ids", Clones = 0.3 },
-        Plain with { Name = "late writes", LandsLate = 0.2, Steps = 420, Edits = 30 },
-        Plain with { Name = "long", Steps = 800, Edits = 60 },
-        Plain with { Name = "faultless" , LostBefore = 0, LostAfter = 0, LandsLate = 0, ReadFails = 0, SlowDown = 0, PauseAll = 0, KeySpent = 0, Crashes = 0, EventsLost = 0, EventsDoubled = 0, Repeats = 0 },
-        Plain with { Name = "coalesced snapshots", ProductCoalesces = true },
-        Plain with { Name = "blind product", ProductBlind = true },
-        Plain with { Name = "reordered product", ProductReorders = true },
-        Plain with { Name = "no guard", Guards = false, LandsLate = 0.12, Steps = 420, Edits = 30 },
-        Plain with { Name = "no look before an update", Guards = false, PreRead = "none" },
-        Plain with { Name = "refused values", Refuses = 5 },
-        Plain with { Name = "holds", Hold = true, Operators = true },
-        Plain with { Name = "keys forgotten", Keys = false },
-        Plain with { Name = "field mapped later", FieldMappedLater = true },
-        Plain with { Name = "field unmapped later", FieldUnmappedLater = true },
-        Plain with { Name = "live subscriptions", Subscribed = 2, StripeDeletes = "delete-unless-subscribed", Deletes = 0.2, Undeletes = 0.15, Edits = 10 },
-        Plain with { Name = "kept", StripeDeletes = "keep", Deletes = 0.2, Edits = 10 },
-        Plain with { Name = "rate limits", SlowDown = 0.25, PauseAll = 0.03 },
-        Plain with { Name = "ages", Ages = 0.02, LandsLate = 0.12 },
-        Plain with { Name = "clock skew", Skew = TimeSpan.FromMinutes(4), Ages = 0.01 },
-        Plain with { Name = "operators", Operators = true, Deletes = 0.15, Refuses = 5 },
-        Plain with { Name = "one-way product", OneWay = true, Exists = false },
-        Plain with { Name = "restored", Restores = true },
-        Plain with { Name = "restored, late writes", Restores = true, LandsLate = 0.2, Steps = 420, Edits = 30 },
+        Plain with
+        {
+            Name = "deletion-heavy",
+            Deletes = 0.2,
+            Undeletes = 0.15,
+            Edits = 10,
+        },
+        Plain with
+        {
+            Name = "identity-heavy",
+            Creates = 0.5,
+            SameEmail = 0.7,
+            Deletes = 0.06,
+        },
+        Plain with
+        {
+            Name = "copied ids",
+            Clones = 0.3,
+        },
+        Plain with
+        {
+            Name = "late writes",
+            LandsLate = 0.2,
+            Steps = 420,
+            Edits = 30,
+        },
+        Plain with
+        {
+            Name = "long",
+            Steps = 800,
+            Edits = 60,
+        },
+        Plain with
+        {
+            Name = "faultless",
+            LostBefore = 0,
+            LostAfter = 0,
+            LandsLate = 0,
+            ReadFails = 0,
+            SlowDown = 0,
+            PauseAll = 0,
+            KeySpent = 0,
+            Crashes = 0,
+            EventsLost = 0,
+            EventsDoubled = 0,
+            Repeats = 0,
+        },
+        Plain with
+        {
+            Name = "coalesced snapshots",
+            ProductCoalesces = true,
+        },
+        Plain with
+        {
+            Name = "blind product",
+            ProductBlind = true,
+        },
+        Plain with
+        {
+            Name = "reordered product",
+            ProductReorders = true,
+        },
+        Plain with
+        {
+            Name = "no guard",
+            Guards = false,
+            LandsLate = 0.12,
+            Steps = 420,
+            Edits = 30,
+        },
+        Plain with
+        {
+            Name = "no look before an update",
+            Guards = false,
+            PreRead = "none",
+        },
+        Plain with
+        {
+            Name = "refused values",
+            Refuses = 5,
+        },
+        Plain with
+        {
+            Name = "holds",
+            Hold = true,
+            Operators = true,
+        },
+        Plain with
+        {
+            Name = "keys forgotten",
+            Keys = false,
+        },
+        Plain with
+        {
+            Name = "field mapped later",
+            FieldMappedLater = true,
+        },
+        Plain with
+        {
+            Name = "field unmapped later",
+            FieldUnmappedLater = true,
+        },
+        Plain with
+        {
+            Name = "live subscriptions",
+            Subscribed = 2,
+            StripeDeletes = "delete-unless-subscribed",
+            Deletes = 0.2,
+            Undeletes = 0.15,
+            Edits = 10,
+        },
+        Plain with
+        {
+            Name = "kept",
+            StripeDeletes = "keep",
+            Deletes = 0.2,
+            Edits = 10,
+        },
+        Plain with
+        {
+            Name = "rate limits",
+            SlowDown = 0.25,
+            PauseAll = 0.03,
+        },
+        Plain with
+        {
+            Name = "ages",
+            Ages = 0.02,
+            LandsLate = 0.12,
+        },
+        Plain with
+        {
+            Name = "clock skew",
+            Skew = TimeSpan.FromMinutes(4),
+            Ages = 0.01,
+        },
+        Plain with
+        {
+            Name = "operators",
+            Operators = true,
+            Deletes = 0.15,
+            Refuses = 5,
+        },
+        Plain with
+        {
+            Name = "one-way product",
+            OneWay = true,
+            Exists = false,
+        },
+        Plain with
+        {
+            Name = "restored",
+            Restores = true,
+        },
+        Plain with
+        {
+            Name = "restored, late writes",
+            Restores = true,
+            LandsLate = 0.2,
+            Steps = 420,
+            Edits = 30,
+        },
     ];
 
     public static Profile Named(string name) =>
-        All.FirstOrDefault(p => p.Name == name) ?? throw new ArgumentException($"there is no profile \"{name}\"", nameof(name));
+        All.FirstOrDefault(p => p.Name == name)
+        ?? throw new ArgumentException($"there is no profile \"{name}\"", nameof(name));
 
     static class Configs
     {

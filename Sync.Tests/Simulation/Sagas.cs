@@ -80,7 +80,11 @@ sealed class Sagas<TSaga> : ISagaRepository<TSaga>
         BindingFlags.NonPublic | BindingFlags.Static
     )!;
 
-    static void AddFilters<T>(Sagas<TSaga> sagas, SagaStateMachine<TSaga> machine, EventCorrelation<TSaga, T> correlation)
+    static void AddFilters<T>(
+        Sagas<TSaga> sagas,
+        SagaStateMachine<TSaga> machine,
+        EventCorrelation<TSaga, T> correlation
+    )
         where T : class
     {
         var raise = Pipe.New<SagaConsumeContext<TSaga, T>>(p =>
@@ -122,7 +126,12 @@ sealed class MessageScope : BaseConsumeContext
     readonly ListPayloadCache _payloads = new();
     readonly DateTime _sentAt;
 
-    public MessageScope(ITopicProducer producer, IBatchRows rows, IScheduleMessageProvider timers, DateTimeOffset sentAt)
+    public MessageScope(
+        ITopicProducer producer,
+        IBatchRows rows,
+        IScheduleMessageProvider timers,
+        DateTimeOffset sentAt
+    )
         : base(NoTransport, null!)
     {
         _sentAt = sentAt.UtcDateTime;

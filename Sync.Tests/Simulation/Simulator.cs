@@ -10,7 +10,10 @@ sealed record Switches(IReadOnlySet<int> Skipped, IReadOnlySet<string> Off)
     public static readonly Switches None = new(new HashSet<int>(), new HashSet<string>());
 
     /// <summary>Faults that can be switched off, by name.</summary>
-    public static readonly IReadOnlyDictionary<string, Func<Profile, Profile>> Faults = new Dictionary<string, Func<Profile, Profile>>
+    public static readonly IReadOnlyDictionary<string, Func<Profile, Profile>> Faults = new Dictionary<
+        string,
+        Func<Profile, Profile>
+    >
     {
         ["requests lost on the way"] = p => p with { LostBefore = 0 },
         ["answers lost"] = p => p with { LostAfter = 0 },
@@ -89,7 +92,13 @@ static class Simulator
                 progress?.Invoke(Interlocked.Increment(ref done), failures.Count);
             }
         );
-        return new Tally(done == 0 ? seeds : done, Stopwatch.GetElapsedTime(started), [.. failures.OrderBy(f => f.Seed)], edits, writes);
+        return new Tally(
+            done == 0 ? seeds : done,
+            Stopwatch.GetElapsedTime(started),
+            [.. failures.OrderBy(f => f.Seed)],
+            edits,
+            writes
+        );
     }
 
     /// <summary>The failure with all that does not matter left out, as a text to read and a line to run it again.</summary>
@@ -129,7 +138,11 @@ static class Simulator
         text.AppendLine(
             $"  again: ./sync simulate --seeds 1 --seed {seed} --profile \"{profile.Name}\"; {kept.Count} of {profile.Steps} steps and "
                 + $"{Switches.Faults.Count - switches.Off.Count} of {Switches.Faults.Count} kinds of fault matter"
-                + (switches.Off.Count < Switches.Faults.Count ? $": {string.Join(", ", Switches.Faults.Keys.Except(switches.Off))}" : "")
+                + (
+                    switches.Off.Count < Switches.Faults.Count
+                        ? $": {string.Join(", ", Switches.Faults.Keys.Except(switches.Off))}"
+                        : ""
+                )
         );
         text.Append(world.Trace);
         return text.ToString();

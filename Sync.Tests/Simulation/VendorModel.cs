@@ -103,7 +103,11 @@ sealed class VendorModel(string name, Profile profile, VirtualClock clock, Func<
             {
                 if (Refused(request.Write) is { } refused)
                     return refused;
-                if (!IsStripe && _records.Values.FirstOrDefault(r => r.CustomerId == request.CustomerId && !r.Deleted) is { } holder)
+                if (
+                    !IsStripe
+                    && _records.Values.FirstOrDefault(r => r.CustomerId == request.CustomerId && !r.Deleted)
+                        is { } holder
+                )
                     return new VendorResult.Taken(holder.Id);
                 var record = Make(request.Write, request.CustomerId, byUs: true, request.CommandId);
                 Count(record.CustomerId!);
@@ -208,7 +212,9 @@ sealed class VendorModel(string name, Profile profile, VirtualClock clock, Func<
             Stamp = stamp,
         };
         _records.Add(record.Id, record);
-        note($"{name} {record.Id} is made {(byUs ? "by us" : "by a person")} for {customerId ?? "nobody"}: {Text(record.Fields)}");
+        note(
+            $"{name} {record.Id} is made {(byUs ? "by us" : "by a person")} for {customerId ?? "nobody"}: {Text(record.Fields)}"
+        );
         Tell(record, HintKind.Created, [.. record.Fields.Keys], previous: null, stamp);
         return record;
     }

@@ -62,7 +62,13 @@ sealed class Witness(World world)
         if (About(message) is not { } about || world.Customer(about.Customer) is not { } customer)
             return;
         if (customer.CurrentState is not (nameof(Stage.Live) or nameof(Stage.Proposed)))
+        {
+            world.Note(
+                $"saga of {customer.CustomerId}, {customer.CurrentState}, hears {message}: {Invariants.Standing(customer)}"
+            );
             return;
+        }
+
         if (about.System is { } name && about.Fields is { } fields)
             Observed(customer, name, message, fields);
         foreach (var (path, value) in customer.Golden)
@@ -91,7 +97,10 @@ sealed class Witness(World world)
                 var golden = _goldenBefore.GetValueOrDefault(path);
                 var chosen = _heldBefore.Contains(path) || report?.Over?.ContainsKey(path) == true;
                 if (golden is not null && customer.Golden.At(path) != golden && !chosen)
-                    Fault("first contact overruled golden", $"{customer.CustomerId} {name} {path}: {golden} -> {customer.Golden.At(path)}");
+                    Fault(
+                        "first contact overruled golden",
+                        $"{customer.CustomerId} {name} {path}: {golden} -> {customer.Golden.At(path)}"
+                    );
             }
 
             if (held != value && value is not null && report?.Own?.ContainsKey(path) != true)
@@ -124,11 +133,16 @@ sealed class Witness(World world)
         if (history.Count > 0 && history[^1] is { } before)
             Overruled.Add(before);
         if (value is not null && history.Exists(h => string.Equals(h, value, StringComparison.OrdinalIgnoreCase)))
-            Fault("golden returned", $"{customer.CustomerId} {path}: {string.Join(',', history)} -> {value} by {message.GetType().Name}");
+            Fault(
+                "golden returned",
+                $"{customer.CustomerId} {path}: {string.Join(',', history)} -> {value} by {message.GetType().Name}"
+            );
         history.Add(value);
     }
 
-    static (string Customer, string? System, IEnumerable<KeyValuePair<string, string?>>? Fields)? About(object message) =>
+    static (string Customer, string? System, IEnumerable<KeyValuePair<string, string?>>? Fields)? About(
+        object message
+    ) =>
         message switch
         {
             CustomerReported m => (m.CustomerId, m.System, m.Fields),

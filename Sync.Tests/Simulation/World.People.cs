@@ -73,7 +73,11 @@ sealed partial class World
     void InVendor(AdapterSide adapter, double what)
     {
         var vendor = adapter.Vendor;
-        if (!vendor.IsStripe && what > 1 - Profile.Undeletes && vendor.Records.Where(r => r.Deleted).ToList() is { Count: > 0 } bin)
+        if (
+            !vendor.IsStripe
+            && what > 1 - Profile.Undeletes
+            && vendor.Records.Where(r => r.Deleted).ToList() is { Count: > 0 } bin
+        )
         {
             var back = Chance.Of(bin);
             // The external id is unique among those that are there.
@@ -108,7 +112,9 @@ sealed partial class World
 
         var path = Chance.Of(record.Fields.Keys.ToList());
         var value = vendor.Form(path, Value(path));
-        Note($"a person sets {path} of {record.Id} of {record.CustomerId} in {adapter.Name} from {record.Fields[path]} to {value}");
+        Note(
+            $"a person sets {path} of {record.Id} of {record.CustomerId} in {adapter.Name} from {record.Fields[path]} to {value}"
+        );
         Witness.Edits.Add(new(adapter.Name, record.CustomerId, record.Id, path, value!, record.Fields[path]));
         vendor.PersonEdits(record, path, value);
     }
@@ -130,7 +136,16 @@ sealed partial class World
                 {
                     var field = Chance.Of(customer.Held.Keys.ToList());
                     var side = Chance.Of(customer.Held[field].Keys.ToList());
-                    Ask(new TakeSide { CustomerId = customer.CustomerId, Field = field, Side = side, RequestedBy = "sim", RequestedAt = OrchestratorNow });
+                    Ask(
+                        new TakeSide
+                        {
+                            CustomerId = customer.CustomerId,
+                            Field = field,
+                            Side = side,
+                            RequestedBy = "sim",
+                            RequestedAt = OrchestratorNow,
+                        }
+                    );
                 });
         }
 
@@ -148,9 +163,26 @@ sealed partial class World
             Ask(
                 Chance.Below(3) switch
                 {
-                    0 => new Retry { CustomerId = customer.CustomerId, System = system, RequestedBy = "sim", RequestedAt = OrchestratorNow },
-                    1 => new Resync { CustomerId = customer.CustomerId, System = system, RequestedBy = "sim", RequestedAt = OrchestratorNow },
-                    _ => new Ignore { CustomerId = customer.CustomerId, RequestedBy = "sim", RequestedAt = OrchestratorNow },
+                    0 => new Retry
+                    {
+                        CustomerId = customer.CustomerId,
+                        System = system,
+                        RequestedBy = "sim",
+                        RequestedAt = OrchestratorNow,
+                    },
+                    1 => new Resync
+                    {
+                        CustomerId = customer.CustomerId,
+                        System = system,
+                        RequestedBy = "sim",
+                        RequestedAt = OrchestratorNow,
+                    },
+                    _ => new Ignore
+                    {
+                        CustomerId = customer.CustomerId,
+                        RequestedBy = "sim",
+                        RequestedAt = OrchestratorNow,
+                    },
                 }
             );
         });
