@@ -28,7 +28,12 @@ sealed partial class Round
                 ExternalId = null,
                 Last = null,
             };
-        if (Link.ExternalId is null && command.ExternalId is { } named && !Link.DeadExternalIds.Contains(named))
+        // A restored lane may have adopted another object than the one that it had; the saga knows which.
+        if (
+            command.ExternalId is { } named
+            && (Link.ExternalId is null || (Link.RestoredAt is not null && Link.ExternalId != named))
+            && !Link.DeadExternalIds.Contains(named)
+        )
             Link = Link with { ExternalId = named };
 
         if (command.Operation == Operation.Read)
