@@ -28,7 +28,12 @@ sealed partial class Round
                 ExternalId = null,
                 Last = null,
             };
-        if (Link.ExternalId is null && command.ExternalId is { } named && !Link.DeadExternalIds.Contains(named))
+        // A restored lane may have adopted another object than the one that it had; the saga knows which.
+        if (
+            command.ExternalId is { } named
+            && (Link.ExternalId is null || (Link.RestoredAt is not null && Link.ExternalId != named))
+            && !Link.DeadExternalIds.Contains(named)
+        )
             Link = Link with { ExternalId = named };
 
         if (command.Operation == Operation.Read)
@@ -526,7 +531,7 @@ sealed partial class Round
         };
 
     /// <summary>An earlier attempt may still land.</summary>
-    LedgerEntry Suspect(LedgerEntry entry) => entry with { SuspectUntil = _lane.Now + _rules.Traits.SuspectWindow };
+    LedgerEntry Suspect(LedgerEntry entry) => entry with { SuspectUntil = _lane.Now + _rules.Suspicion };
 
     /// <summary>Every answer leaves a closed entry, also one that asked for nothing.</summary>
     void Close(PushCustomer command, LedgerState state, bool suspect = false)

@@ -247,7 +247,7 @@ sealed partial class Round
     bool IsInDoubt(VendorObject o) => Link.RestoredAt is not null && o.Stamp != Link.Stamp;
 
     /// <summary>A request sent before the restore, which no ledger knows any more, may still take effect.</summary>
-    bool MayStillLand => Link.RestoredAt is { } restored && _lane.Now < restored + _rules.Traits.SuspectWindow;
+    bool MayStillLand => Link.RestoredAt is { } restored && _lane.Now < restored + _rules.Suspicion;
 
     /// <summary>The ledger as this round leaves it.</summary>
     IEnumerable<LedgerEntry> Entries() =>

@@ -205,7 +205,9 @@ static class PublishedContract
     {
         var sample = Sample(message);
         var body = sample["body"]!.AsObject();
-        var key = body.Single(member => member.Key is "customerId" or "externalId" or "feed" && IsKey(member.Value)).Key;
+        var key = body.Single(member =>
+            member.Key is "customerId" or "externalId" or "feed" && IsKey(member.Value)
+        ).Key;
 
         return new JsonObject
         {

@@ -170,21 +170,23 @@ sealed class AdapterSide : IOutbox
             _needs = _round.Run().GetEnumerator();
         }
 
+        public TimeSpan Age => _side.Now() - _lane.Now;
+
         public string Lane => _lane.Link.Lane;
+
+        /// <summary>Its call waits until the vendor's limit is over.</summary>
+        public bool Waits => _call is { IsCompleted: false };
 
         public string Describe() =>
             _round.Work is [{ Command: { } c }, ..]
                 ? $"{c.Operation} {c.CommandId.ToString()[^4..]} gen {c.Generation} {VendorModel.Text(c.Write)} expecting {VendorModel.Text(c.Expect)}"
-                : $"{_round.Work.Count} hint(s) of {(_round.Work is [var first, ..] ? first.Hint?.ExternalId : null)}";
+                : $"{_round.Work.Count} hint(s) of {(_round.Work is [{ Hint: { } hint }, ..] ? hint.ExternalId : "nothing")}";
 
         /// <summary>Goes on by one need. False when the round is over, or thrown away.</summary>
         public bool Step()
         {
             if (_call is { } call)
             {
-                // A call that waits until the vendor's limit is over.
-                if (!call.IsCompleted)
-                    return true;
                 _call = null;
                 Answer(call.Result);
                 return true;

@@ -86,8 +86,16 @@ static class Invariants
             customer.CurrentState == nameof(Stage.Proposed)
             || (customer.CurrentState == nameof(Stage.Removing) && !kept)
         )
-            witness.Fault("P1 stuck", $"{customer.CustomerId} is {customer.CurrentState}");
+            witness.Fault("P1 stuck", $"{customer.CustomerId} is {customer.CurrentState}: {Standing(customer)}");
     }
+
+    public static string Standing(CustomerSync customer) =>
+        string.Join(
+            "; ",
+            customer.Systems.Select(s =>
+                $"{s.Key} {s.Value.Ext} {(s.Value.Linked ? "linked " : "")}{(s.Value.Gone ? "gone " : "")}{s.Value.Brake}"
+            )
+        );
 
     // ---- P2: at most one live object per customer and system ----
 
@@ -95,7 +103,8 @@ static class Invariants
     {
         // Where the vendor keeps no key, a request that hung may land after the look-up that did not find it: that object is
         // seen as a second one, and parked.
-        if (!world.Profile.Keys && adapter.Vendor.IsStripe)
+        // So it is when the mapping of a field was removed while the answer of a create that carries it was not known.
+        if ((!world.Profile.Keys || world.Profile.FieldUnmappedLater) && adapter.Vendor.IsStripe)
             return;
         foreach (
             var twice in adapter
@@ -284,8 +293,10 @@ static class Invariants
                 continue;
             }
 
+            // A restored ledger no longer knows what a write expected to replace, so there it is only counted.
             witness.Unseen++;
-            witness.Fault("P7 edit lost unseen", edit.ToString());
+            if (!world.Profile.Restores || onTopOfTheEnd)
+                witness.Fault("P7 edit lost unseen", edit.ToString());
         }
     }
 

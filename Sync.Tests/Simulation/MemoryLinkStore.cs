@@ -63,6 +63,7 @@ sealed class MemoryLinkStore(Func<DateTimeOffset> now, Action<OutgoingMessage> s
         }
     }
 
+    public int Hints => _work.Values.Sum(w => w.Count(i => i.Item.Hint is not null));
     public int WorkCount => _ids.Count;
     public IEnumerable<LedgerEntry> Ledger => _ledger.Values.Select(e => e.Value);
     public IEnumerable<Link> Links => _links.Values.Select(r => r.Link);

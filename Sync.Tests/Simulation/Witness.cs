@@ -62,7 +62,13 @@ sealed class Witness(World world)
         if (About(message) is not { } about || world.Customer(about.Customer) is not { } customer)
             return;
         if (customer.CurrentState is not (nameof(Stage.Live) or nameof(Stage.Proposed)))
+        {
+            world.Note(
+                $"saga of {customer.CustomerId}, {customer.CurrentState}, hears {message}: {Invariants.Standing(customer)}"
+            );
             return;
+        }
+
         if (about.System is { } name && about.Fields is { } fields)
             Observed(customer, name, message, fields);
         foreach (var (path, value) in customer.Golden)
