@@ -132,7 +132,9 @@ sealed class Witness(World world)
             return;
         if (history.Count > 0 && history[^1] is { } before)
             Overruled.Add(before);
-        if (value is not null && history.Exists(h => string.Equals(h, value, StringComparison.OrdinalIgnoreCase)))
+        // A form that nobody declared is another value.
+        var alike = world.Profile.UndeclaredForms ? StringComparison.Ordinal : StringComparison.OrdinalIgnoreCase;
+        if (value is not null && history.Exists(h => string.Equals(h, value, alike)))
             Fault(
                 "golden returned",
                 $"{customer.CustomerId} {path}: {string.Join(',', history)} -> {value} by {message.GetType().Name}"
