@@ -77,7 +77,7 @@ public static class AdapterHost
     }
 
     /// <summary>The frame without Kafka: intake, workers, housekeeping.</summary>
-    static void AddAdapter(this IServiceCollection services, string system)
+    internal static void AddAdapter(this IServiceCollection services, string system)
     {
         services.AddSettings<AdapterOptions>(AdapterOptions.Section);
         services.AddSettings<MappingOptions>(MappingOptions.Section);
@@ -91,6 +91,7 @@ public static class AdapterHost
         services.AddSingleton<WorkSignal>();
         services.AddSingleton<WorkWriter>();
         services.AddSingleton<HintIntake>();
+        services.AddSingleton<IHintIntake>(p => p.GetRequiredService<HintIntake>());
         services.AddBatchRows<WorkRow, WorkWriter>();
         services.AddSingleton<IBacklog, WorkBacklog>();
 

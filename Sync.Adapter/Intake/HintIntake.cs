@@ -9,7 +9,7 @@ namespace Sync.Adapter.Intake;
 /// object's own; the round decides whether it belongs elsewhere. Each is taken in once: a late second copy of an event
 /// would tell again which values a write replaced, and what a person has done since would be undone.
 /// </summary>
-sealed class HintIntake(AdapterSchema schema, WorkWriter writer)
+sealed class HintIntake(AdapterSchema schema, WorkWriter writer) : IHintIntake
 {
     /// <summary>The connection has the caller's transaction open. An id that was taken in before is not taken in again for 35 days.</summary>
     public async Task Take(
