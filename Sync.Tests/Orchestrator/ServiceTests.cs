@@ -34,13 +34,6 @@ public sealed class ServiceTests
             "product.customer.created.v1",
             """{"customerId":"c-1","revision":1,"customer":{"name":"Ann","email":"ann@example.com","phone":null,"attributes":{}}}"""
         );
-        await stage.Produce(
-            Topics.Reports("crm"),
-            "crm-7",
-            "sync.object.found.v1",
-            """{"system":"crm","externalId":"crm-7","fields":{"Name":"x"}}"""
-        );
-
         var commands = (await reader.Read(2)).ToList();
         Assert.All(commands, c => Assert.Equal(("c-1", "sync.customer.push.v1"), (c.Key, c.Header("ce_type"))));
         Assert.All(commands, c => Assert.Contains("\"operation\":\"create\"", c.Value, StringComparison.Ordinal));
@@ -53,13 +46,6 @@ public sealed class ServiceTests
             await stage.Database.Scalar<long>("select count(*) from sync.timeline where customer_id = 'c-1'")
         );
         Assert.Equal(1L, await stage.Database.Scalar<long>("select count(*) from sync.schedule"));
-        await Eventually.Is(
-            async () =>
-                await stage.Database.Scalar<long>(
-                    "select count(*) from dashboard.attention where external_id = 'crm-7'"
-                ) == 1,
-            "the found object is shown"
-        );
         Assert.Single(stage.Logs.Of(1000));
 
         // Whoever waits for an answer that was lost asks again, unchanged, when the timer rings.

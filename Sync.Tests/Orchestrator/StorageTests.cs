@@ -270,7 +270,7 @@ public sealed class StorageTests
         Assert.StartsWith("customer|c-1||billing|deletion-held||", attention[0], StringComparison.Ordinal);
         Assert.Contains("spread", attention[0], StringComparison.Ordinal);
         Assert.StartsWith(
-            "object|c-1|crm-7|crm|parked||second object of customer c-1|",
+            "object|c-1|crm-7|crm|duplicate||second object of customer c-1|",
             attention[1],
             StringComparison.Ordinal
         );

@@ -40,6 +40,12 @@ sealed record Report
     public IReadOnlyDictionary<string, Overwritten> Over { get; init; } = new Dictionary<string, Overwritten>();
     public bool Undelete { get; init; }
 
+    /// <summary>The object that the vendor merged this one into.</summary>
+    public string? ReplacedBy { get; init; }
+
+    /// <summary>The customer whose id stands on that object.</summary>
+    public string? ReplacedByCustomer { get; init; }
+
     public bool FromProduct => System == SystemNames.Product;
 
     public static Report Of(CustomerReported report) =>
@@ -61,6 +67,8 @@ sealed record Report
             Own = report.Own ?? None,
             Over = report.Over ?? [],
             Undelete = report.Undelete,
+            ReplacedBy = report.ReplacedBy,
+            ReplacedByCustomer = report.ReplacedByCustomer,
         };
 
     public static Report Of(CustomerSnapshot snapshot, SystemMap product)
