@@ -85,7 +85,9 @@ public sealed class KafkaClients(
         {
             Acks = Acks.All,
             EnableIdempotence = true,
-            MaxInFlight = 5,
+            // A broker refuses a request whose sequence number is not the next one; the embedded one looks at no sequence
+            // number, so that a request behind a failed one would be stored before it.
+            MaxInFlight = options.Value.Embedded ? 1 : 5,
             MessageTimeoutMs = 0,
             Partitioner = Partitioner.Murmur2Random,
             LingerMs = 0,

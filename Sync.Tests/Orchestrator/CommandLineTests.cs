@@ -39,16 +39,15 @@ public sealed class CommandLineTests(CommandLineStage stage) : IClassFixture<Com
               from generate_series(1, 4) n;
             """
         );
-        // A customer that no other test decides about, so that their order does not matter.
-        await stage.Run("customer", "resync", "seen-held");
+        await stage.Run("customer", "resync", "json-held");
         string[][] verbs =
         [
             ["status"],
-            ["customer", "show", "waiting"],
-            ["customer", "show", "seen-held", "--values"],
-            ["customer", "timeline", "seen-held"],
-            ["customer", "diff", "waiting"],
-            ["customer", "resync", "seen-held"],
+            ["customer", "show", "json-waiting"],
+            ["customer", "show", "json-held", "--values"],
+            ["customer", "timeline", "json-held"],
+            ["customer", "diff", "json-waiting"],
+            ["customer", "resync", "json-held"],
             ["attention"],
             ["attention", "explain", "value-refused"],
             ["drift"],
