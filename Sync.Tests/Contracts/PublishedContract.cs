@@ -56,6 +56,8 @@ static class PublishedContract
         [typeof(CustomerReported)] = "What an adapter saw of a customer's object, and which command that settles.",
         [typeof(ObjectFound)] = "An object without our id.",
         [typeof(ObjectDuplicated)] = "A second object that carries a customer's id.",
+        [typeof(FeedGapReported)] =
+            "A window in which an adapter's feed may have lost changes; said again, with closedAt, when everything was looked at since.",
         [typeof(LinkObject)] = "Object to customer: take this object as yours, if your slot is free.",
         [typeof(ObjectLinked)] = "Customer to object: you are mine.",
         [typeof(ObjectParked)] = "Customer to object: you are not mine, because.",
@@ -196,7 +198,9 @@ static class PublishedContract
     {
         var sample = Sample(message);
         var body = sample["body"]!.AsObject();
-        var key = body.Single(member => member.Key is "customerId" or "externalId" && IsKey(member.Value)).Key;
+        var key = body.Single(member =>
+            member.Key is "customerId" or "externalId" or "feed" && IsKey(member.Value)
+        ).Key;
 
         return new JsonObject
         {
