@@ -100,6 +100,7 @@ public static class AdapterHost
             system,
             p.GetRequiredService<IOutbox>()
         ));
+        services.AddSingleton<ILinkStore>(p => p.GetRequiredService<LinkStore>());
         services.AddSingleton<IRestoreHook, RaiseVersions>();
         services.AddSingleton(_ => new AdapterTelemetry(system));
         services.AddSingleton<IAdapterHealth, AdapterHealth>();

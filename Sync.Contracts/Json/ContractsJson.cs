@@ -42,4 +42,12 @@ namespace Sync.Contracts.Json;
 [JsonSerializable(typeof(Release))]
 [JsonSerializable(typeof(Ignore))]
 [JsonSerializable(typeof(Resync))]
+[JsonSerializable(typeof(Erase))]
+[JsonSerializable(typeof(ReleaseLoop))]
+[JsonSerializable(typeof(AllowRecreate))]
+[JsonSerializable(typeof(LinkTo))]
+[JsonSerializable(typeof(RetryObject))]
+[JsonSerializable(typeof(IgnoreObject))]
+[JsonSerializable(typeof(ForgetObject))]
+[JsonSerializable(typeof(ReadObject))]
 public sealed partial class ContractsJson : JsonSerializerContext;
