@@ -460,10 +460,10 @@ sealed class ScanStore(
     {
         await using var command = LinkStore.Command(
             connection,
-            $"update {_s}.cursor set page_at = now() where feed = $1 and epoch = $2",
+            $"select feed from {_s}.cursor where feed = $1 and epoch = $2 for no key update",
             [lease.Feed, lease.Epoch]
         );
-        if (await command.ExecuteNonQueryAsync(cancellationToken) == 0)
+        if (await command.ExecuteScalarAsync(cancellationToken) is null)
             throw new LeaseLostException(lease.Feed);
     }
 

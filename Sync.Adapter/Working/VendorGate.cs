@@ -18,6 +18,9 @@ sealed class VendorGate
     static readonly TimeSpan FirstSlowDown = TimeSpan.FromMilliseconds(500);
     static readonly TimeSpan LongestBreak = TimeSpan.FromSeconds(15);
 
+    /// <summary>What vendors' clients say when their own bound on calls was reached.</summary>
+    const string OwnLimit = "own_limit";
+
     readonly Lock _lock = new();
     readonly string _system;
     readonly AdapterOptions _options;
@@ -115,11 +118,12 @@ sealed class VendorGate
 
     /// <summary>
     /// A call that was not made through this gate failed. What is wrong with that call alone, a permission for instance,
-    /// pauses nothing else: the vendor's writers find out for themselves.
+    /// pauses nothing else: the vendor's writers find out for themselves. And who found no turn has called nobody.
     /// </summary>
     public Task Failed(VendorResult.Failed failure) =>
         failure.Class switch
         {
+            FailureClass.SlowDown when failure.Code == OwnLimit => Task.CompletedTask,
             FailureClass.SlowDown => Told(new CallOutcome([]) { SlowDown = failure }),
             FailureClass.Retry => Told(new CallOutcome([]) { Unanswered = failure }),
             _ => Task.CompletedTask,

@@ -38,6 +38,55 @@ public sealed class StripeInwardTests
         Assert.InRange(Reads(stage), 3, 4);
     }
 
+    /// <summary>
+    /// A person's edit lands between our read and our write: the event of our own write says what it replaced, and says it
+    /// once, however often it comes.
+    /// </summary>
+    [Fact]
+    public async Task What_our_write_replaced_unseen_is_reported_from_its_event_and_only_once()
+    {
+        await using var stage = await StripeStage.Start();
+        await stage.RunAll();
+        var ext = (await stage.Created("c-1", ("name", "Ada"))).ExternalId!;
+        await stage.Settled();
+        stage.Fault(EventFaultKind.Duplicate);
+        await stage.Sandbox.Fault(
+            new
+            {
+                vendor = "stripe",
+                kind = "slow",
+                operation = "customers.update",
+                next = 1,
+                delayMs = 1_500,
+            }
+        );
+
+        await stage.TakeIn(
+            new PushCustomer
+            {
+                CommandId = Guid.NewGuid(),
+                System = "stripe",
+                CustomerId = "c-1",
+                Generation = 0,
+                Operation = Operation.Update,
+                ExternalId = ext,
+                Revision = 2,
+                Write = new() { ["name"] = "Product's" },
+                Expect = new() { ["name"] = "Ada" },
+            }
+        );
+        await Eventually.Is(
+            () => stage.Sandbox.Host.Calls.Of("stripe").Operations.ContainsKey("customers.update"),
+            "the write is on its way"
+        );
+        stage.Edit(ext, """{ "name": "Person's" }""");
+
+        var report = await stage.Report(r => r.Over is not null, "the overwritten edit is reported");
+        Assert.Equal(new Overwritten("Person's", "Product's"), report.Over!["name"]);
+        await stage.Settled();
+        Assert.Single((await stage.Outbox.All(stage.Database)).OfType<CustomerReported>(), r => r.Over is not null);
+    }
+
     [Theory]
     [InlineData("Duplicate")]
     [InlineData("Reorder")]
