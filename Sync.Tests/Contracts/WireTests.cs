@@ -145,6 +145,17 @@ public sealed class WireTests
             ExternalId = "cus_9",
             Ours = true,
         },
+        new FeedGapReported
+        {
+            GapId = Command,
+            System = "billing",
+            Feed = "events",
+            Reason = "expired: older than what the vendor keeps",
+            From = Now.AddDays(-31),
+            To = Now,
+            OpenedAt = Now,
+            ClosedAt = Now.AddMinutes(1),
+        },
         new LinkObject
         {
             CustomerId = "c-1",
@@ -211,6 +222,53 @@ public sealed class WireTests
             RequestedAt = Now,
             System = "billing",
         },
+        new Erase
+        {
+            CustomerId = "c-1",
+            RequestedBy = "kim",
+            RequestedAt = Now,
+        },
+        new ReleaseLoop
+        {
+            CustomerId = "c-1",
+            RequestedBy = "kim",
+            RequestedAt = Now,
+        },
+        new AllowRecreate
+        {
+            CustomerId = "c-1",
+            RequestedBy = "kim",
+            RequestedAt = Now,
+        },
+        new LinkTo
+        {
+            System = "billing",
+            ExternalId = "cus_9",
+            RequestedBy = "kim",
+            RequestedAt = Now,
+            CustomerId = "c-1",
+        },
+        new RetryObject
+        {
+            System = "billing",
+            ExternalId = "cus_9",
+            RequestedBy = "kim",
+            RequestedAt = Now,
+        },
+        new IgnoreObject
+        {
+            System = "billing",
+            ExternalId = "cus_9",
+            RequestedBy = "kim",
+            RequestedAt = Now,
+        },
+        new ForgetObject
+        {
+            CustomerId = "c-1",
+            System = "billing",
+            ExternalId = "cus_9",
+        },
+        new ReadObject { System = "billing", ExternalId = "cus_9" },
     ];
 
     static readonly MessageCatalog Catalog = MakeCatalog();
