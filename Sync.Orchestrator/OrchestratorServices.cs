@@ -7,6 +7,7 @@ using Sync.Mapping;
 using Sync.Messaging.Batching;
 using Sync.Messaging.Hosting;
 using Sync.Messaging.Kafka;
+using Sync.Messaging.Offsets;
 using Sync.Messaging.Sagas;
 using Sync.Messaging.Wire;
 using Sync.Orchestrator.Brakes;
@@ -54,6 +55,7 @@ static class OrchestratorServices
             Surroundings = new Surroundings(),
         });
         services.AddHostedService<Announcement>();
+        services.AddSingleton<PartitionResume>();
 
         services
             .AddOptions<TopicChecks>()

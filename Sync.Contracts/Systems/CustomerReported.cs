@@ -69,9 +69,9 @@ public sealed record CustomerReported
     public long? DurationMs { get; init; }
 }
 
-/// <param name="Value">What stood there.</param>
-/// <param name="Written">The golden value that replaced it.</param>
-public sealed record Overwritten(string? Value, string? Written);
+/// <param name="Value">What stood there; an absent one was empty.</param>
+/// <param name="Written">The golden value that replaced it; an absent one emptied the field.</param>
+public sealed record Overwritten(string? Value = null, string? Written = null);
 
 /// <summary>An object without our id. The key is its external id.</summary>
 public sealed record ObjectFound

@@ -342,6 +342,25 @@ public sealed class WireTests
         );
     }
 
+    [Fact]
+    public void A_value_that_a_write_emptied_or_that_was_empty_before_is_read_as_it_was_sent()
+    {
+        var report = new CustomerReported
+        {
+            System = "billing",
+            CustomerId = "c-1",
+            Generation = 1,
+            Obs = 17,
+            Over = new() { ["email"] = new(null, "zoe@example.com"), ["phone"] = new("+4712345678", null) },
+        };
+
+        var type = (System.Text.Json.Serialization.Metadata.JsonTypeInfo<CustomerReported>)
+            Catalog.Find("sync.customer.reported.v1")!.Json;
+        var read = JsonSerializer.Deserialize(JsonSerializer.Serialize(report, type), type)!;
+
+        Assert.Equal(report.Over, read.Over);
+    }
+
     static object Sample(string type) => Samples.Single(s => s.GetType() == Catalog.Find(type)!.Type);
 
     static MessageCatalog MakeCatalog()

@@ -108,6 +108,23 @@ public sealed class FoundObjectTests
     }
 
     [Fact]
+    public async Task A_late_copy_of_linked_does_not_end_the_asking()
+    {
+        await using var harness = await OrchestratorHarness.Start(OneWay);
+        await harness.Send(Found);
+        await harness.Send(Linked("c-1"));
+        await harness.Send(Relink("c-1", to: "c-2"));
+
+        Assert.Null(await harness.Send(Linked("c-1")));
+        Assert.Equal("Asking", (await harness.FindObject(Crm, Ext))!.CurrentState);
+
+        await harness.Send(Linked("c-2"));
+        // Nor does a late copy of "ask that one" begin it anew.
+        Assert.Null(await harness.Send(Relink("c-1", to: "c-2")));
+        Assert.Equal("Linked", (await harness.FindObject(Crm, Ext))!.CurrentState);
+    }
+
+    [Fact]
     public async Task An_object_whose_customer_became_another_asks_that_one_until_it_answers()
     {
         await using var harness = await OrchestratorHarness.Start(OneWay);

@@ -80,6 +80,143 @@ public sealed class ServiceTests
     }
 
     [Fact]
+    public async Task Objects_are_matched_by_email_deletions_braked_and_a_person_erased_in_the_database()
+    {
+        await using var stage = await Stage.Set(("Customers:DeletionBrake", "1"));
+        async Task Snapshot(string id, string email) =>
+            await stage.Produce(
+                Topics.Customers,
+                id,
+                "product.customer.created.v1",
+                $$"""{"customerId":"{{id}}","revision":1,"customer":{"name":"Ann","email":"{{email}}","phone":null}}"""
+            );
+        async Task Find(string ext, string email) =>
+            await stage.Produce(
+                Topics.Reports("billing"),
+                ext,
+                "sync.object.found.v1",
+                $$"""{"system":"billing","externalId":"{{ext}}","fields":{"name":"Ann","email":"{{email}}"}}"""
+            );
+        async Task Say(string system, string id, string rest) =>
+            await stage.Produce(
+                Topics.Reports(system),
+                id,
+                "sync.customer.reported.v1",
+                $$"""{"system":"{{system}}","customerId":"{{id}}","generation":0,{{rest}}}"""
+            );
+        Task Is(string sql, string what) =>
+            Eventually.Is(async () => await stage.Database.Scalar<long>($"select count(*) from {sql}") > 0, what);
+
+        string[] ids = ["c-1", "c-2", "c-3"];
+        foreach (var id in ids)
+            await Snapshot(id, id == "c-3" ? "c@example.com" : "ab@example.com");
+        await Is("(select 1 from sync.customer having count(*) = 3) x", "three customers");
+
+        // One candidate, several, none: read by hash of the e-mail, whatever its case.
+        await Find("cus_c", " C@Example.com");
+        await Find("cus_ab", "AB@example.com");
+        await Find("cus_new", "new@example.com");
+        await Is(
+            "dashboard.attention where external_id = 'cus_ab' and detail = 'ambiguous: c-1, c-2'",
+            "several are named"
+        );
+        await Is("sync.found_object where ext = 'cus_c' and customer_id = 'c-3'", "the one is asked");
+        await Is("sync.customer where current_state = 'Proposed'", "nobody is a new person");
+
+        // Of three deletions one spreads: the count is read from the timeline, and goes on within a batch.
+        foreach (var id in ids)
+            await Say("billing", id, $$"""    "obs":1,"externalId":"cus-{{id}}","gone":true""");
+        await Is("(select 1 from dashboard.attention where reason = 'deletion-held' having count(*) = 2) x", "two held");
+        Assert.Equal(
+            1L,
+            await stage.Database.Scalar<long>("select count(*) from sync.customer where current_state = 'Removing'")
+        );
+
+        // Somebody is erased whose record lies about in every table.
+        await stage.Database.Execute(
+            """
+            update sync.timeline set reason = 'Secretta' where customer_id = 'c-3';
+            insert into sync.dead_letter (id, direction, consumer_group, key, value, reason_code, reason)
+            values (gen_random_uuid(), 'in', 'g', 'c-3', 'Secretta', 'schema', 'x'),
+                   (gen_random_uuid(), 'in', 'g', 'other', 'theirs', 'schema', 'x');
+            """
+        );
+        await stage.Produce(
+            Topics.Requests,
+            "c-3",
+            "sync.request.erase.v1",
+            """{"customerId":"c-3","requestedBy":"kim","requestedAt":"2026-01-02T03:04:05.000Z"}"""
+        );
+        await Is("sync.timeline where customer_id = 'c-3' and code = 'operator.erase'", "erasure is asked for");
+        await stage.Produce(
+            Topics.Customers,
+            "c-3",
+            "product.customer.deleted.v1",
+            """{"customerId":"c-3","revision":2}"""
+        );
+        foreach (var system in (string[])["billing", "crm"])
+            await Answer(stage, system, "c-3");
+        await Is("sync.customer where customer_id = 'c-3' and current_state = 'Removed'", "everybody deleted it");
+        foreach (var system in (string[])["billing", "crm"])
+            await Answer(stage, system, "c-3");
+        await Is("sync.customer where customer_id = 'c-3' and erased_at is not null", "everybody forgot");
+
+        Assert.Equal(
+            0L,
+            await stage.Database.Scalar<long>(
+                """
+                select (select count(*) from sync.timeline where customer_id = 'c-3' and reason = 'Secretta')
+                     + (select count(*) from sync.timeline where customer_id = 'c-3' and code <> 'erased' and paths <> '{}')
+                     + (select count(*) from sync.dead_letter where key = 'c-3')
+                     + (select count(*) from sync.customer c where customer_id = 'c-3' and c::text like '%example.com%')
+                """
+            )
+        );
+        Assert.Equal(1L, await stage.Database.Scalar<long>("select count(*) from sync.dead_letter"));
+        Assert.Equal(
+            ["billing", "crm", null, null],
+            await Receipt(stage, "c-3")
+        );
+    }
+
+    /// <summary>The vendor does what the command in flight asks for.</summary>
+    static async Task Answer(Stage stage, string system, string id)
+    {
+        var sent = await Eventually.Get(
+            () =>
+                stage.Database.Scalar<string?>(
+                    $"select max(systems #>> '{{systems,{system},sent,id}}') from sync.customer where customer_id = '{id}'"
+                ),
+            sent => sent is not null || true,
+            "a command"
+        );
+        if (sent is null)
+            return;
+        var state = await stage.Database.Scalar<string>(
+            $"select concat_ws(',', systems #>> '{{systems,{system},obs}}', systems #>> '{{systems,{system},sent,op}}', systems #>> '{{systems,{system},gen}}') from sync.customer where customer_id = '{id}'"
+        );
+        var parts = state.Split(',');
+        await stage.Produce(
+            Topics.Reports(system),
+            id,
+            "sync.customer.reported.v1",
+            $$"""{"system":"{{system}}","customerId":"{{id}}","generation":{{parts[2]}},"obs":{{long.Parse(parts[0], System.Globalization.CultureInfo.InvariantCulture) + 1}},"ack":"{{sent}}","outcome":"done","gone":true}"""
+        );
+    }
+
+    static async Task<List<string?>> Receipt(Stage stage, string id)
+    {
+        List<string?> systems = [];
+        await using var command = stage.Database.DataSource.CreateCommand(
+            $"select system from sync.timeline where customer_id = '{id}' and code = 'erased' order by system nulls last"
+        );
+        await using var rows = await command.ExecuteReaderAsync();
+        while (await rows.ReadAsync())
+            systems.Add(rows.IsDBNull(0) ? null : rows.GetString(0));
+        return systems;
+    }
+
+    [Fact]
     public async Task What_can_never_be_handled_is_dead_lettered_with_its_reason_and_the_rest_goes_on()
     {
         await using var stage = await Stage.Set();

@@ -282,6 +282,38 @@ public sealed class StorageTests
     }
 
     [Fact]
+    public async Task What_an_operator_ignored_of_an_object_is_shown_again_for_another_reason()
+    {
+        await using var stage = await Stage.Set();
+        string[] reasons = ["ambiguous", "unanswered", "one-way", "unmatched", "duplicate of customer c-1", "unknown customer"];
+        foreach (var reason in reasons)
+        {
+            foreach (var ignored in (string?[])[null, reason, "another"])
+                await stage.Insert(
+                    new FoundObject
+                    {
+                        CorrelationId = CustomerIds.ObjectId(Crm, $"{reason} {ignored}"),
+                        CurrentState = "Parked",
+                        System = Crm,
+                        Ext = $"{reason} {ignored}",
+                        Reason = reason,
+                        Ignored = ignored,
+                        Candidates = reason == "ambiguous" ? ["c-1", "c-2"] : [],
+                        Since = Now,
+                    }
+                );
+        }
+
+        var rows = await stage.Rows("select reason, detail, what_to_do from dashboard.attention order by 1");
+
+        Assert.Equal(2 * reasons.Length, rows.Count);
+        Assert.All(rows, row => Assert.Matches(@"^[a-z-]+\|.+\|.{20,}$", row));
+        Assert.Contains(rows, row => row.StartsWith("ambiguous|ambiguous: c-1, c-2|", StringComparison.Ordinal));
+        Assert.Contains(rows, row => row.StartsWith("duplicate|", StringComparison.Ordinal));
+        Assert.Contains(rows, row => row.StartsWith("unknown-customer|", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task Every_reason_for_attention_says_what_to_do()
     {
         await using var stage = await Stage.Set();

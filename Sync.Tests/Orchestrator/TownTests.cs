@@ -11,7 +11,7 @@ namespace Sync.Tests.Orchestrator;
 /// </summary>
 public sealed class TownTests
 {
-    const int Schedules = 500;
+    const int Schedules = 40;
 
     [Fact]
     public async Task Whatever_people_and_operators_do_everybody_ends_in_step_removed_or_with_a_reason_for_a_person()
