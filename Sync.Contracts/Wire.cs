@@ -84,6 +84,7 @@ public static class Wire
             m => m.CustomerId,
             problem: m => CustomerIds.Problem(m.CustomerId)
         ),
+        Message("sync.feed.gap.v1", ContractsJson.Default.FeedGapReported, m => Topics.Reports(m.System), m => m.Feed),
         Request("sync.request.link-object.v1", ContractsJson.Default.LinkObject, m => m.CustomerId),
         Request("sync.request.object-linked.v1", ContractsJson.Default.ObjectLinked, m => m.ExternalId),
         Request("sync.request.object-parked.v1", ContractsJson.Default.ObjectParked, m => m.ExternalId),

@@ -75,6 +75,7 @@ static class OrchestratorServices
         });
         services.AddBatchRows<TimelineEntry, TimelineWriter>();
         services.AddBatchRows<Erasure, ErasureWriter>();
+        services.AddBatchRows<FeedGapReported, FeedGapWriter>();
         services.AddMassTransit(x =>
         {
             x.DisableUsageTelemetry();
@@ -87,6 +88,7 @@ static class OrchestratorServices
                 rider
                     .AddSagaStateMachine<FoundObjectStateMachine, FoundObject>()
                     .EntityFrameworkRepository<FoundObject, OrchestratorDb>();
+                rider.AddConsumer<FeedGapConsumer>();
                 rider.UsingKafka(
                     (context, kafka) =>
                         kafka.TopicEndpoint(
@@ -96,6 +98,7 @@ static class OrchestratorServices
                             {
                                 endpoint.ConfigureSaga<CustomerSync>(context);
                                 endpoint.ConfigureSaga<FoundObject>(context);
+                                endpoint.ConfigureConsumer<FeedGapConsumer>(context);
                             }
                         )
                 );

@@ -51,7 +51,7 @@ sealed class SandboxHost : IAsyncDisposable
             options.Seed,
             clock
         );
-        Stripe = new StripeAccount(options.Seed, TimeSpan.FromSeconds(options.StripeSearchLagSeconds), clock);
+        Stripe = new StripeAccount(options.Seed, TimeSpan.FromSeconds(options.StripeSearchLagSeconds), clock, _log);
         Salesforce = new SalesforceOrg(clock);
         StripeKeys = new StripeKeys(clock);
         SalesforceTokens = new SalesforceTokens(
@@ -212,6 +212,7 @@ sealed class SandboxHost : IAsyncDisposable
         await _product.DisposeAsync();
         await _stripe.DisposeAsync();
         await _salesforce.DisposeAsync();
+        await Stripe.DisposeAsync();
         if (_raw.IsValueCreated)
             _raw.Value.Dispose();
         if (Kafka is not null)

@@ -63,6 +63,17 @@ sealed partial class Round
         var always = hints.Exists(h => h.Always);
         if (o is null)
         {
+            // A restored lane does not know which object it had. The saga does: it takes this for its own, or for nobody's.
+            if (
+                Link is { RestoredAt: not null, CustomerId: not null, ExternalId: null }
+                && !Link.DeadExternalIds.Contains(ext)
+                && hints.Exists(h => h.Kind == HintKind.Deleted)
+            )
+            {
+                Finish(Report(null, gone: true, externalId: ext));
+                yield break;
+            }
+
             var heardOf = Link.Found || always || hints.Exists(h => h.Kind == HintKind.Deleted);
             if (Link.CustomerId is null)
                 Link = Link with { Found = false };

@@ -30,6 +30,7 @@ namespace Sync.Contracts.Json;
 [JsonSerializable(typeof(CustomerReported))]
 [JsonSerializable(typeof(ObjectFound))]
 [JsonSerializable(typeof(ObjectDuplicated))]
+[JsonSerializable(typeof(FeedGapReported))]
 [JsonSerializable(typeof(LinkObject))]
 [JsonSerializable(typeof(ObjectLinked))]
 [JsonSerializable(typeof(ObjectParked))]

@@ -47,6 +47,12 @@ public sealed record CustomerReported
     /// <summary>Values that a write of ours replaced without our having expected them.</summary>
     public Dictionary<string, Overwritten>? Over { get; init; }
 
+    /// <summary>
+    /// The adapter's database was restored, and a write of ours that it does not know any more landed since it last reported:
+    /// what changed may be that write's, so golden wins over it.
+    /// </summary>
+    public bool InDoubt { get; init; }
+
     /// <summary>A person took the object out of the recycle bin.</summary>
     public bool Undelete { get; init; }
 

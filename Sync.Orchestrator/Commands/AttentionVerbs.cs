@@ -120,13 +120,33 @@ static class AttentionVerbs
                     "./sync customer take <customer> <path> <side>          golden, or a system's name",
                 ]
             ),
+            [AttentionReasons.Loop] = (
+                "Vendors brought news of these fields faster than the loop brake allows: automations that undo each other, or one that undoes what is written. Nothing is written for this customer meanwhile.",
+                [
+                    "./sync customer show <customer> --values               shows what each system holds",
+                    "Find the automation and stop it.",
+                    "A release-loop request lets the customer be written again.",
+                ]
+            ),
+            ["duplicate"] = (
+                "The customer has another object in that system. This one is not synced.",
+                ["Merge or delete one of the two where they live."]
+            ),
+            ["unknown-customer"] = (
+                "The object carries the id of a customer that nobody knows.",
+                ["Correct the id on the object, or create the customer in the product."]
+            ),
             [ParkedReasons.OneWay] = (
                 "An object without a customer's id was found, and the product is only read, so nobody can be made of it.",
                 ["Create the customer in the product, and put its id on the object."]
             ),
-            [ParkedReasons.Unmatched] = (
-                "An object without a customer's id was found, and nobody said whose it is.",
-                ["Put a customer's id on the object, or leave it."]
+            [ParkedReasons.Ambiguous] = (
+                "An object without a customer's id was found, and several customers have its e-mail. Nobody is joined by a guess.",
+                ["Put the right customer's id on the object, or leave it."]
+            ),
+            [ParkedReasons.Unanswered] = (
+                "An object was to be linked to a customer that has not answered for hours: there is none with that id.",
+                ["Put the right customer's id on the object, or leave it."]
             ),
             ["parked"] = (
                 "A customer turned the object away, for the reason in detail: it has another one, was removed, or nobody knows it.",

@@ -27,6 +27,9 @@ sealed class FoundObject : SagaStateMachineInstance
     /// <summary>Whether that customer was made for this object.</summary>
     public bool Minted { get; set; }
 
+    /// <summary>The customer that sent it on; a late "linked" of that one is none.</summary>
+    public string? Former { get; set; }
+
     /// <summary>Whether an operator named the customer.</summary>
     public bool Decided { get; set; }
 

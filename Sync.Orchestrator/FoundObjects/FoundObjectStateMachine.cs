@@ -70,7 +70,7 @@ sealed class FoundObjectStateMachine : MassTransitStateMachine<FoundObject>
 
         During(
             Linked,
-            When(LinkedByCustomer).Then(Link),
+            When(LinkedByCustomer, NotOfTheFormer).Then(Link),
             // Its customer has another object now.
             When(ParkedByCustomer, OfTheCustomerAsked).Then(Park).TransitionTo(Parked).Then(TellParked),
             When(Relinked, ByTheCustomerAsked)
@@ -105,7 +105,7 @@ sealed class FoundObjectStateMachine : MassTransitStateMachine<FoundObject>
                             ),
                     known => known.Then(Keep)
                 ),
-            When(LinkedByCustomer).Then(Link).TransitionTo(Linked),
+            When(LinkedByCustomer, NotOfTheFormer).Then(Link).TransitionTo(Linked),
             When(ParkedByCustomer).Then(Park),
             When(Relinked, ByTheCustomerAsked)
                 .Then(Turn)
@@ -212,6 +212,9 @@ sealed class FoundObjectStateMachine : MassTransitStateMachine<FoundObject>
     static bool OfTheCustomerAsked(BehaviorContext<FoundObject, ObjectLinked> context) =>
         context.Saga.CustomerId == context.Message.CustomerId;
 
+    static bool NotOfTheFormer(BehaviorContext<FoundObject, ObjectLinked> context) =>
+        context.Saga.Former != context.Message.CustomerId;
+
     static bool ByTheCustomerAsked(BehaviorContext<FoundObject, RelinkObject> context) =>
         context.Saga.CustomerId == context.Message.CustomerId;
 
@@ -317,7 +320,11 @@ sealed class FoundObjectStateMachine : MassTransitStateMachine<FoundObject>
         Note(context, Codes.Linked, reason: null);
     }
 
-    void Turn(BehaviorContext<FoundObject, RelinkObject> context) => Turn(context.Saga, context.Message.To);
+    void Turn(BehaviorContext<FoundObject, RelinkObject> context)
+    {
+        Turn(context.Saga, context.Message.To);
+        context.Saga.Former = context.Message.CustomerId;
+    }
 
     void TurnTo(BehaviorContext<FoundObject, LinkTo> context)
     {

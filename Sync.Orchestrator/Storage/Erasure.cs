@@ -37,7 +37,10 @@ sealed class ErasureWriter : IBatchRowWriter<Erasure>
                returning 1),
              history as (
                update {S}.timeline set paths = array[]::text[], reason = null
-                where correlation_id = $3 and code <> '{Codes.Erased}' and (paths <> '{"{}"}' or reason is not null)
+                where (correlation_id = $3
+                       or correlation_id = any(array(
+                            select correlation_id from {S}.found_object where customer_id = $5)))
+                  and code <> '{Codes.Erased}' and (paths <> '{"{}"}' or reason is not null)
                returning 1)
         insert into {S}.timeline (at, correlation_id, customer_id, revision, code, direction, paths, reason, message_id)
         select $4, $3, $5, 0, '{Codes.Erased}', 'in', array[]::text[],

@@ -46,7 +46,7 @@ public sealed class CommandTests
 
         await frame.TakeIn(create);
         await frame.Work();
-        Assert.Equal(0, frame.Vendor.CallsOf("create").Count());
+        Assert.Empty(frame.Vendor.CallsOf("create"));
         Assert.Empty(frame.Vendor.Live);
         Assert.Equal(Outcome.Done, (await frame.Do(erase)).Outcome);
     }

@@ -212,10 +212,7 @@ public sealed class HintTests
         var messages = await After(frame, new Hint { ExternalId = ext, Kind = HintKind.Deleted });
 
         var report = Assert.IsType<CustomerReported>(Assert.Single(messages));
-        Assert.Equal(
-            (true, winner, twice ? null : "c-2"),
-            (report.Gone, report.ReplacedBy, report.ReplacedByCustomer)
-        );
+        Assert.Equal((true, winner, twice ? null : "c-2"), (report.Gone, report.ReplacedBy, report.ReplacedByCustomer));
     }
 
     [Fact]

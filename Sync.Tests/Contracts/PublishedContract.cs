@@ -67,6 +67,15 @@ static class PublishedContract
         [typeof(Release)] = "Operator: resolve a held deletion.",
         [typeof(Ignore)] = "Operator: hide what is parked until its reason changes.",
         [typeof(Resync)] = "Operator: read again what the vendors hold.",
+        [typeof(Erase)] = "Operator: delete the person everywhere by policy, and forget everything but ids.",
+        [typeof(ReleaseLoop)] = "Operator: follow a customer again that the loop brake stopped.",
+        [typeof(AllowRecreate)] = "Operator: follow a removed id that the product created again, as a new life.",
+        [typeof(LinkTo)] = "Operator: this object is that customer's, if its slot is free.",
+        [typeof(RetryObject)] = "Operator: read a parked object again, and decide anew whose it is.",
+        [typeof(IgnoreObject)] = "Operator: hide a parked object until its reason changes.",
+        [typeof(ForgetObject)] = "Customer to object: the person was erased; forget the record, keep the id.",
+        [typeof(ReadObject)] = "Read an object that is no customer's yet, and report it as found.",
+        [typeof(FeedGapReported)] = "A window in which a feed may have lost changes, opened or closed.",
     };
 
     static readonly Dictionary<string, string> Members = new()
@@ -196,7 +205,9 @@ static class PublishedContract
     {
         var sample = Sample(message);
         var body = sample["body"]!.AsObject();
-        var key = body.Single(member => member.Key is "customerId" or "externalId" && IsKey(member.Value)).Key;
+        var key = body.Single(member =>
+            member.Key is "customerId" or "externalId" or "feed" && IsKey(member.Value)
+        ).Key;
 
         return new JsonObject
         {

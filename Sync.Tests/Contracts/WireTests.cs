@@ -145,6 +145,17 @@ public sealed class WireTests
             ExternalId = "cus_9",
             Ours = true,
         },
+        new FeedGapReported
+        {
+            GapId = Command,
+            System = "billing",
+            Feed = "events",
+            Reason = "expired: older than what the vendor keeps",
+            From = Now.AddDays(-31),
+            To = Now,
+            OpenedAt = Now,
+            ClosedAt = Now.AddMinutes(1),
+        },
         new LinkObject
         {
             CustomerId = "c-1",

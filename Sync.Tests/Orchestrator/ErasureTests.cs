@@ -20,7 +20,10 @@ public sealed class ErasureTests
 
         Assert.Equal("Removing", story.State);
         var first = story.Take();
-        Assert.Equal(exts.Order(StringComparer.Ordinal), first.OfType<ForgetObject>().Select(f => f.ExternalId).Order(StringComparer.Ordinal));
+        Assert.Equal(
+            exts.Order(StringComparer.Ordinal),
+            first.OfType<ForgetObject>().Select(f => f.ExternalId).Order(StringComparer.Ordinal)
+        );
         Assert.Single(first.OfType<DeleteCustomer>());
         Assert.All(first.OfType<PushCustomer>(), p => Assert.Equal(Operation.Delete, p.Operation));
         Assert.Empty(story.Harness.Caught.Erasures);
@@ -44,10 +47,15 @@ public sealed class ErasureTests
         Assert.NotNull(story.Customer.ErasedAt);
         Assert.Empty(story.Customer.Behind);
         Assert.Equal(2, story.Harness.Caught.Erasures.Count);
-        Assert.Equal(exts.Order(StringComparer.Ordinal), story.Harness.Caught.Erasures[1].ExternalIds.Order(StringComparer.Ordinal));
+        Assert.Equal(
+            exts.Order(StringComparer.Ordinal),
+            story.Harness.Caught.Erasures[1].ExternalIds.Order(StringComparer.Ordinal)
+        );
         Assert.Equal(
             Vendors,
-            story.Harness.Caught.Timeline.Where(t => t.Code == Codes.Erased && t.CustomerId == Scenario.Id).Select(t => t.System)
+            story
+                .Harness.Caught.Timeline.Where(t => t.Code == Codes.Erased && t.CustomerId == Scenario.Id)
+                .Select(t => t.System)
         );
         Assert.Equal("kim", story.Harness.Caught.Timeline.Single(t => t.Code == "operator.erase").RequestedBy);
         var text = States.Text(story.Customer);
@@ -80,14 +88,22 @@ public sealed class ErasureTests
         Assert.Equal(("Removed", "recreated product"), (story.State, story.Customer.Attention));
         await story.Send(Requests.AllowRecreate());
         Assert.Equal("Removed", story.State);
-        Assert.EndsWith("the request changed nothing", story.Harness.Caught.Timeline[^1].Reason, StringComparison.Ordinal);
+        Assert.EndsWith(
+            "the request changed nothing",
+            story.Harness.Caught.Timeline[^1].Reason,
+            StringComparison.Ordinal
+        );
         await story.Send(Requests.Link(Crm, "crm-9", minted: true, new() { ["name"] = "Ann" }));
         Assert.Equal("Removed", story.State);
         Assert.Empty(story.Customer.Golden);
         Assert.Equal("customer c-1 was removed", story.Take().OfType<ObjectParked>().Single().Reason);
 
         await story.Send(Requests.Erase());
-        Assert.EndsWith("the request changed nothing", story.Harness.Caught.Timeline[^1].Reason, StringComparison.Ordinal);
+        Assert.EndsWith(
+            "the request changed nothing",
+            story.Harness.Caught.Timeline[^1].Reason,
+            StringComparison.Ordinal
+        );
         Assert.Empty(story.TakePushes());
     }
 
@@ -220,7 +236,10 @@ public sealed class ErasureTests
 
         Assert.Equal("Live", story.State);
         var pushes = story.TakePushes();
-        Assert.Equal([(Billing, Operation.Create, 1), (Crm, Operation.Create, 1)], pushes.Select(p => (p.System, p.Operation, p.Generation)));
+        Assert.Equal(
+            [(Billing, Operation.Create, 1), (Crm, Operation.Create, 1)],
+            pushes.Select(p => (p.System, p.Operation, p.Generation))
+        );
         await story.AnswerAll();
         Assert.Empty(story.Customer.Behind);
         Assert.Null(story.Customer.Attention);
@@ -251,7 +270,11 @@ public sealed class ErasureTests
         await story.Send(Requests.AllowRecreate());
 
         Assert.Equal("Removed", story.State);
-        Assert.EndsWith("the request changed nothing", story.Harness.Caught.Timeline[^1].Reason, StringComparison.Ordinal);
+        Assert.EndsWith(
+            "the request changed nothing",
+            story.Harness.Caught.Timeline[^1].Reason,
+            StringComparison.Ordinal
+        );
     }
 
     static async Task<Scenario> Removed(Rules rules)

@@ -122,6 +122,11 @@ public sealed class FoundObjectTests
         // Nor does a late copy of "ask that one" begin it anew.
         Assert.Null(await harness.Send(Relink("c-1", to: "c-2")));
         Assert.Equal("Linked", (await harness.FindObject(Crm, Ext))!.CurrentState);
+
+        // Nor does it link again what the other turned away.
+        await harness.Send(Parked("c-2"));
+        Assert.Null(await harness.Send(Linked("c-1")));
+        Assert.Equal("Parked", (await harness.FindObject(Crm, Ext))!.CurrentState);
     }
 
     [Fact]

@@ -285,7 +285,15 @@ public sealed class StorageTests
     public async Task What_an_operator_ignored_of_an_object_is_shown_again_for_another_reason()
     {
         await using var stage = await Stage.Set();
-        string[] reasons = ["ambiguous", "unanswered", "one-way", "unmatched", "duplicate of customer c-1", "unknown customer"];
+        string[] reasons =
+        [
+            "ambiguous",
+            "unanswered",
+            "one-way",
+            "unmatched",
+            "duplicate of customer c-1",
+            "unknown customer",
+        ];
         foreach (var reason in reasons)
         {
             foreach (var ignored in (string?[])[null, reason, "another"])

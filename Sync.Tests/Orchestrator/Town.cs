@@ -142,7 +142,7 @@ sealed class Town(OrchestratorHarness harness)
     }
 
     /// <summary>What asks again after a while does so.</summary>
-    public async Task RingAll(int most = 20)
+    public async Task RingAll(int most = 80)
     {
         for (var i = 0; i < most && !harness.Caught.Timers.IsEmpty; i++)
         {

@@ -46,6 +46,9 @@ sealed record Report
     /// <summary>The customer whose id stands on that object.</summary>
     public string? ReplacedByCustomer { get; init; }
 
+    /// <summary>What changed may be a write of ours that a restored adapter has forgotten.</summary>
+    public bool InDoubt { get; init; }
+
     public bool FromProduct => System == SystemNames.Product;
 
     public static Report Of(CustomerReported report) =>
@@ -69,6 +72,7 @@ sealed record Report
             Undelete = report.Undelete,
             ReplacedBy = report.ReplacedBy,
             ReplacedByCustomer = report.ReplacedByCustomer,
+            InDoubt = report.InDoubt,
         };
 
     public static Report Of(CustomerSnapshot snapshot, SystemMap product)

@@ -338,6 +338,9 @@ static class Settling
         {
             system.Gone = false;
             system.ErasedAt = null;
+            // The deletion that was held is decided by now, and nobody can release it any more.
+            if (system.Brake == BrakeReasons.Held)
+                system.Brake = null;
             decision.Facts |= Facts.OursIsBack;
             decision.Notes.Add(new Note(Codes.Back, report.System));
         }

@@ -31,6 +31,14 @@ namespace Sync.Orchestrator.Storage.Migrations
             );
 
             migrationBuilder.AddColumn<string>(
+                name: "former",
+                schema: "sync",
+                table: "found_object",
+                type: "text",
+                nullable: true
+            );
+
+            migrationBuilder.AddColumn<string>(
                 name: "ignored",
                 schema: "sync",
                 table: "found_object",
@@ -87,6 +95,9 @@ namespace Sync.Orchestrator.Storage.Migrations
                 filter: "customer_id is not null"
             );
 
+            // The kernel's table, which has the gaps of Kafka's partitions too: the model does not know it.
+            migrationBuilder.Sql("alter table sync.feed_gap add column gap_id uuid unique, add column system text;");
+
             foreach (var statement in AttentionView.Create)
                 migrationBuilder.Sql(statement);
         }
@@ -96,10 +107,13 @@ namespace Sync.Orchestrator.Storage.Migrations
         {
             // The view names columns that go.
             migrationBuilder.Sql("drop view if exists dashboard.attention;");
+            migrationBuilder.Sql("alter table sync.feed_gap drop column gap_id, drop column system;");
 
             migrationBuilder.DropIndex(name: "ix_timeline_system_at", schema: "sync", table: "timeline");
 
             migrationBuilder.DropIndex(name: "ix_found_object_customer_id", schema: "sync", table: "found_object");
+
+            migrationBuilder.DropColumn(name: "former", schema: "sync", table: "found_object");
 
             migrationBuilder.DropColumn(name: "candidates", schema: "sync", table: "found_object");
 

@@ -171,6 +171,10 @@ namespace Sync.Orchestrator.Storage.Migrations
                         .HasColumnType("jsonb")
                         .HasColumnName("fields");
 
+                    b.Property<string>("Former")
+                        .HasColumnType("text")
+                        .HasColumnName("former");
+
                     b.Property<string>("Ignored")
                         .HasColumnType("text")
                         .HasColumnName("ignored");
