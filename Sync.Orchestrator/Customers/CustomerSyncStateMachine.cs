@@ -68,11 +68,11 @@ sealed class CustomerSyncStateMachine : MassTransitStateMachine<CustomerSync>
                 .Conclude(Due),
             // No vendor was told of this customer yet, so a report cannot be about it.
             Ignore(Reported),
-            // Nothing is held, no deletion is parked, and no adapter knows the customer before the product agreed.
-            Ignore(SideTaken),
-            Ignore(ReleaseAsked),
-            Ignore(ResyncAsked),
-            Ignore(RecreateAllowed)
+            // Nothing is held, no deletion is parked, and no adapter knows the customer before the product agreed; who asks is told.
+            When(SideTaken).Decline().Conclude(Due),
+            When(ReleaseAsked).Decline().Conclude(Due),
+            When(ResyncAsked).Decline().Conclude(Due),
+            When(RecreateAllowed).Decline().Conclude(Due)
         );
 
         // ---- everybody is asked for what differs
@@ -108,9 +108,9 @@ sealed class CustomerSyncStateMachine : MassTransitStateMachine<CustomerSync>
                 .Operate()
                 .Where(Facts.Spread, erase => erase.TransitionTo(Removing).Pump().Close(Removed))
                 .Conclude(Due),
-            // The late answer to a create that a snapshot has settled; nothing to recreate.
+            // The late answer to a create that a snapshot has settled.
             Ignore(Exists),
-            Ignore(RecreateAllowed)
+            When(RecreateAllowed).Decline().Conclude(Due)
         );
 
         // ---- every system is asked to delete, and says so
@@ -127,12 +127,12 @@ sealed class CustomerSyncStateMachine : MassTransitStateMachine<CustomerSync>
             When(EraseAsked).Operate().Pump().Close(Removed).Conclude(Due),
             // A customer on its way out joins nobody, has no field to decide, no deletion to hold, nothing to read.
             Ignore(Exists),
-            Ignore(SideTaken),
-            Ignore(ReleaseAsked),
-            Ignore(ResyncAsked),
-            Ignore(LoopReleased),
+            When(SideTaken).Decline().Conclude(Due),
+            When(ReleaseAsked).Decline().Conclude(Due),
+            When(ResyncAsked).Decline().Conclude(Due),
+            When(LoopReleased).Decline().Conclude(Due),
             // A new life begins where the former one has ended.
-            Ignore(RecreateAllowed)
+            When(RecreateAllowed).Decline().Conclude(Due)
         );
 
         // ---- a tombstone: it looks at no field, but a late create of ours is answered with a delete
@@ -160,11 +160,11 @@ sealed class CustomerSyncStateMachine : MassTransitStateMachine<CustomerSync>
                 .Conclude(Due),
             // Nothing is refused, held or linked in a tombstone.
             Ignore(Exists),
-            Ignore(RetryAsked),
-            Ignore(SideTaken),
-            Ignore(ReleaseAsked),
-            Ignore(ResyncAsked),
-            Ignore(LoopReleased)
+            When(RetryAsked).Decline().Conclude(Due),
+            When(SideTaken).Decline().Conclude(Due),
+            When(ReleaseAsked).Decline().Conclude(Due),
+            When(ResyncAsked).Decline().Conclude(Due),
+            When(LoopReleased).Decline().Conclude(Due)
         );
 
         // ---- it became another customer, named in the product's slot
@@ -180,13 +180,13 @@ sealed class CustomerSyncStateMachine : MassTransitStateMachine<CustomerSync>
             Ignore(Reported),
             Ignore(Duplicated),
             Ignore(Due.Received),
-            Ignore(RetryAsked),
-            Ignore(SideTaken),
-            Ignore(ReleaseAsked),
-            Ignore(IgnoreAsked),
-            Ignore(ResyncAsked),
-            Ignore(LoopReleased),
-            Ignore(RecreateAllowed)
+            When(RetryAsked).Decline().Conclude(Due),
+            When(SideTaken).Decline().Conclude(Due),
+            When(ReleaseAsked).Decline().Conclude(Due),
+            When(IgnoreAsked).Decline().Conclude(Due),
+            When(ResyncAsked).Decline().Conclude(Due),
+            When(LoopReleased).Decline().Conclude(Due),
+            When(RecreateAllowed).Decline().Conclude(Due)
         );
     }
 

@@ -63,6 +63,10 @@ static class CustomerSyncVerbs
     public static EventActivityBinder<CustomerSync, T> Forget<T>(this EventActivityBinder<CustomerSync, T> binder)
         where T : class => binder.Then(context => Turn.Of(context).Forget());
 
+    /// <summary>Tells the operator that in this state there is nothing to do.</summary>
+    public static EventActivityBinder<CustomerSync, T> Decline<T>(this EventActivityBinder<CustomerSync, T> binder)
+        where T : OperatorRequest => binder.Then(context => Turn.Of(context).Decline());
+
     /// <summary>Our own tables forget a customer that no system knows.</summary>
     public static EventActivityBinder<CustomerSync, T> Wipe<T>(this EventActivityBinder<CustomerSync, T> binder)
         where T : class => binder.Then(context => Turn.Of(context).Wipe());

@@ -158,6 +158,28 @@ sealed class Turn
         Pump();
     }
 
+    /// <summary>Every request of an operator is a row of the timeline, also one that has no meaning in this state.</summary>
+    public void Decline() =>
+        Decision.Notes.Add(
+            new Note(
+                _message switch
+                {
+                    Retry => Codes.Retry,
+                    TakeSide => Codes.TakeSide,
+                    Release => Codes.Release,
+                    Ignore => Codes.Ignore,
+                    Resync => Codes.Resync,
+                    ReleaseLoop => Codes.ReleaseLoop,
+                    AllowRecreate => Codes.AllowRecreate,
+                    _ => throw new InvalidOperationException($"{_message.GetType().Name} is never declined"),
+                },
+                System: null
+            )
+            {
+                Reason = $"the customer is {_sync.CurrentState}; the request changed nothing",
+            }
+        );
+
     public void Wipe()
     {
         _sync.ErasedAt ??= _moment.Now;

@@ -198,6 +198,22 @@ public sealed class BrakeTests
     }
 
     [Fact]
+    public async Task A_loop_in_one_life_does_not_stop_the_next()
+    {
+        await using var story = await Scenario.InStep(TwoWay with { Loop = Budget, AllowRecreate = true });
+        await Fight(story);
+        await AnswerWithoutMore(story);
+        await story.Deleted();
+        await story.AnswerAll();
+
+        await story.Snapshot(("name", "New"), ("email", "new@example.com"));
+
+        Assert.Equal(("Live", (string?)null), (story.State, story.Customer.Attention));
+        await story.AnswerAll();
+        Assert.Empty(story.Customer.Behind);
+    }
+
+    [Fact]
     public async Task Releasing_a_loop_that_is_none_says_so()
     {
         await using var story = await Scenario.InStep();

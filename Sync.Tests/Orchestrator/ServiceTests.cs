@@ -175,7 +175,7 @@ public sealed class ServiceTests
             )
         );
         Assert.Equal(1L, await stage.Database.Scalar<long>("select count(*) from sync.dead_letter"));
-        Assert.Equal(["billing", "crm", null, null], await Receipt(stage, "c-3"));
+        Assert.Equal(["billing", "billing", "crm", null, null], await Receipt(stage, "c-3"));
     }
 
     [Fact]
