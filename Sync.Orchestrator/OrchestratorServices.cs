@@ -1,6 +1,8 @@
 using MassTransit;
 using Microsoft.Extensions.Options;
 using Sync.Contracts;
+using Sync.Contracts.Requests;
+using Sync.Contracts.Systems;
 using Sync.Mapping;
 using Sync.Messaging.Batching;
 using Sync.Messaging.Hosting;
@@ -24,14 +26,34 @@ static class OrchestratorServices
         services.AddSettings<ProductOptions>(ProductOptions.Section);
         services.AddSettings<MappingOptions>(MappingOptions.Section);
         services.AddSingleton(p => p.GetRequiredService<IOptions<MappingOptions>>().Value.Load());
-        services.AddSingleton<IDeletionBrake, OpenDeletionBrake>();
-        services.AddSingleton(p => new Rules(
-            p.GetRequiredService<SyncConfig>(),
-            p.GetRequiredService<IOptions<ProductOptions>>().Value.Mode == ProductOptions.OneWay,
-            p.GetRequiredService<IDeletionBrake>().Holds
-        ));
+        services.AddSettings<CustomersOptions>(CustomersOptions.Section);
+        services.AddSingleton(p =>
+        {
+            var customers = p.GetRequiredService<IOptions<CustomersOptions>>().Value;
+            return new Rules(
+                p.GetRequiredService<SyncConfig>(),
+                p.GetRequiredService<IOptions<ProductOptions>>().Value.Mode == ProductOptions.OneWay,
+                // Deletions are counted in the database: see VanishedObjects.
+                DeletionBrake: (_, _) => false
+            )
+            {
+                Loop = customers.LoopBrake > 0 ? new LoopBudget(customers.LoopBrake, customers.LoopWindow) : null,
+                AllowRecreate = customers.AllowRecreate,
+            };
+        });
+        services.AddBatchPrefetch<ObjectFound, string[], CandidatesByEmail>();
+        services.AddBatchPrefetch<CustomerReported, Vanished, VanishedObjects>();
+        services.AddBatchPrefetch<Erase, ObjectName[], ObjectsOfCustomer>();
         services.AddSingleton<Telemetry>();
-        services.AddSingleton<Orchestration>();
+        services.AddSingleton(p => new Orchestration(
+            p.GetRequiredService<Rules>(),
+            p.GetRequiredService<TimeProvider>(),
+            p.GetRequiredService<Telemetry>(),
+            p.GetRequiredService<ILogger<Orchestration>>()
+        )
+        {
+            Surroundings = new Surroundings(),
+        });
         services.AddHostedService<Announcement>();
         services.AddSingleton<PartitionResume>();
 
@@ -52,6 +74,8 @@ static class OrchestratorServices
                 catalog.Add(new MessageKind(m.Type, m.Json, m.Topic, m.Key, m.Sequence, m.Problem));
         });
         services.AddBatchRows<TimelineEntry, TimelineWriter>();
+        services.AddBatchRows<Erasure, ErasureWriter>();
+        services.AddBatchRows<FeedGapReported, FeedGapWriter>();
         services.AddMassTransit(x =>
         {
             x.DisableUsageTelemetry();
@@ -64,6 +88,7 @@ static class OrchestratorServices
                 rider
                     .AddSagaStateMachine<FoundObjectStateMachine, FoundObject>()
                     .EntityFrameworkRepository<FoundObject, OrchestratorDb>();
+                rider.AddConsumer<FeedGapConsumer>();
                 rider.UsingKafka(
                     (context, kafka) =>
                         kafka.TopicEndpoint(
@@ -73,6 +98,7 @@ static class OrchestratorServices
                             {
                                 endpoint.ConfigureSaga<CustomerSync>(context);
                                 endpoint.ConfigureSaga<FoundObject>(context);
+                                endpoint.ConfigureConsumer<FeedGapConsumer>(context);
                             }
                         )
                 );

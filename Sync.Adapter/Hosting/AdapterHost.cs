@@ -63,12 +63,17 @@ public static class AdapterHost
             x.AddRider(rider =>
             {
                 rider.AddConsumer<PushCustomerConsumer>();
+                rider.AddConsumer<ReadObjectConsumer>();
                 rider.UsingKafka(
                     (context, kafka) =>
                         kafka.TopicEndpoint(
                             Groups.Adapter(system),
                             [Topics.Commands(system)],
-                            endpoint => endpoint.ConfigureConsumer<PushCustomerConsumer>(context)
+                            endpoint =>
+                            {
+                                endpoint.ConfigureConsumer<PushCustomerConsumer>(context);
+                                endpoint.ConfigureConsumer<ReadObjectConsumer>(context);
+                            }
                         )
                 );
             });

@@ -1,4 +1,5 @@
 using MassTransit;
+using Sync.Adapter.Links;
 using Sync.Contracts.Systems;
 using Sync.Messaging.Batching;
 using Sync.Messaging.DeadLetters;
@@ -19,7 +20,7 @@ sealed class PushCustomerConsumer(AdapterSystem system) : IConsumer<PushCustomer
         if (command.Operation == Operation.Unknown)
             throw new RefusedMessageException(
                 "schema",
-                "operation: is none of create, update, delete, deleteObject, read; a newer version may know it"
+                "operation: is none of create, update, delete, deleteObject, read, erase; a newer version may know it"
             );
         if (command.CommandId == Guid.Empty)
             throw new RefusedMessageException("schema", "commandId: is empty; a command is settled by its id");
@@ -27,6 +28,38 @@ sealed class PushCustomerConsumer(AdapterSystem system) : IConsumer<PushCustomer
             throw new RefusedMessageException("schema", "externalId: is missing; deleteObject names the object");
 
         context.Rows().Add(WorkRow.Of(command));
+        return Task.CompletedTask;
+    }
+}
+
+/// <summary>An operator wants an object looked at that is no customer's yet.</summary>
+sealed class ReadObjectConsumer(AdapterSystem system) : IConsumer<ReadObject>
+{
+    public Task Consume(ConsumeContext<ReadObject> context)
+    {
+        if (context.Message.System != system.Name)
+            throw new RefusedMessageException(
+                "schema",
+                $"system: this adapter is \"{system.Name}\"; the request names another system"
+            );
+        if (string.IsNullOrEmpty(context.Message.ExternalId))
+            throw new RefusedMessageException("schema", "externalId: is missing; the request names the object");
+
+        // Should a customer have it meanwhile, the round finds out and begins again there.
+        context
+            .Rows()
+            .Add(
+                WorkRow.Of(
+                    context.MessageId ?? NewId.NextGuid(),
+                    Lanes.Object(context.Message.ExternalId),
+                    new Hint
+                    {
+                        ExternalId = context.Message.ExternalId,
+                        Kind = HintKind.Look,
+                        Always = true,
+                    }
+                )
+            );
         return Task.CompletedTask;
     }
 }

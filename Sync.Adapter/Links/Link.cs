@@ -36,6 +36,9 @@ sealed record Link
     /// <summary>An object without a customer was reported as found; said once.</summary>
     public bool Found { get; init; }
 
+    /// <summary>The customer is erased with this commit: values and hashes in the ledger go too. Not stored.</summary>
+    public bool Forget { get; init; }
+
     /// <summary>Failures since the last success.</summary>
     public int Attempts { get; init; }
 

@@ -164,6 +164,7 @@ sealed class LinkStore(NpgsqlDataSource source, string schema, IOutbox outbox) :
         var held = writes.Where(w => !fenced.Contains(w.Before.Lane)).ToList();
         await WriteLinks(connection, held, cancellationToken);
         await WriteLedger(connection, held, cancellationToken);
+        await Forget(connection, held, cancellationToken);
 
         var finished = held.OfType<LaneWrite.Finish>().ToList();
         var messages = finished.SelectMany(f => f.Messages).ToList();
@@ -302,6 +303,26 @@ sealed class LinkStore(NpgsqlDataSource source, string schema, IOutbox outbox) :
                 entries.ConvertAll(e => e.SuspectUntil?.ToUniversalTime()).ToArray(),
                 entries.ConvertAll(e => e.KeysSpent).ToArray(),
             ]
+        );
+        await command.ExecuteNonQueryAsync(cancellationToken);
+    }
+
+    // Ids of commands stay: a late copy of one must not be carried out anew.
+    async Task Forget(NpgsqlConnection connection, List<LaneWrite> held, CancellationToken cancellationToken)
+    {
+        var lanes = held.OfType<LaneWrite.Finish>().Where(f => f.After.Forget).Select(f => f.After.Lane).ToArray();
+        if (lanes.Length == 0)
+            return;
+
+        await using var command = Command(
+            connection,
+            $$"""
+            update {{_s}}.ledger
+               set write = null, expect = null, hashes = '{}', suspect_until = null,
+                   state = case state when 'open' then 'abandoned' else state end, closed_at = coalesce(closed_at, now())
+             where lane = any($1)
+            """,
+            [lanes]
         );
         await command.ExecuteNonQueryAsync(cancellationToken);
     }

@@ -130,7 +130,11 @@ public abstract record VendorResult
     }
 
     /// <summary>There is no such record, or it is deleted.</summary>
-    public sealed record Gone : VendorResult;
+    public sealed record Gone : VendorResult
+    {
+        /// <summary>The record that the vendor merged this one into, as far as it tells.</summary>
+        public string? MergedInto { get; init; }
+    }
 
     /// <summary>The record no longer has the guard's version; nothing was written.</summary>
     public sealed record Moved : VendorResult;

@@ -38,6 +38,8 @@ sealed partial class Round
 
         if (command.Operation == Operation.Read)
             return Reread();
+        if (command.Operation == Operation.Erase)
+            return Erase(command);
         if (Entry(command.CommandId) is { IsOpen: false })
             return AnswerAgain(command);
         // Of a request that is under way, fields whose mapping was removed meanwhile are nobody's business any more.
@@ -70,6 +72,10 @@ sealed partial class Round
         yield return new Need.Read(ext);
         if (!Saw(out var o))
             yield break;
+        foreach (var need in FollowMerge())
+            yield return need;
+        if (End is not null)
+            yield break;
         if (o is null)
             Finish(
                 Report(
@@ -93,8 +99,24 @@ sealed partial class Round
         }
 
         yield return new Need.Read(ext);
-        if (Saw(out var o))
+        if (!Saw(out var o))
+            yield break;
+        foreach (var need in FollowMerge())
+            yield return need;
+        if (End is null)
             Finish(Report(o, gone: o is null));
+    }
+
+    /// <summary>
+    /// The customer was erased: nothing that was ever read or written is kept, and the vendor is not called. Ids stay, so
+    /// that nothing is carried out or created anew.
+    /// </summary>
+    IEnumerable<Need> Erase(PushCustomer command)
+    {
+        Link = Link with { Last = null, Forget = true };
+        Close(command, LedgerState.Done);
+        Finish(Report(null, ack: command, outcome: Outcome.Done));
+        return [];
     }
 
     // ---- delete ----
@@ -256,6 +278,10 @@ sealed partial class Round
         yield return new Need.Read(Link.ExternalId!);
         if (!Saw(out var o))
             yield break;
+        foreach (var need in FollowMerge())
+            yield return need;
+        if (End is not null)
+            yield break;
         if (o is null)
             AnswerGone(command, again);
         else
@@ -338,6 +364,10 @@ sealed partial class Round
                 yield return new Need.Read(ext);
                 if (!Saw(out before))
                     yield break;
+                foreach (var need in FollowMerge())
+                    yield return need;
+                if (End is not null)
+                    yield break;
                 if (before is null)
                 {
                     AnswerGone(command, again);
@@ -413,8 +443,12 @@ sealed partial class Round
             case VendorResult.Moved:
                 refusedByGuard = true;
                 break;
-            case VendorResult.Gone:
-                AnswerGone(command, again);
+            case VendorResult.Gone gone:
+                _mergedInto = gone.MergedInto;
+                foreach (var need in FollowMerge())
+                    yield return need;
+                if (End is null)
+                    AnswerGone(command, again);
                 yield break;
             case VendorResult.Refused refused:
                 Refuse(command, refused, again);
@@ -426,6 +460,10 @@ sealed partial class Round
 
         yield return new Need.Read(ext);
         if (!Saw(out var o))
+            yield break;
+        foreach (var need in FollowMerge())
+            yield return need;
+        if (End is not null)
             yield break;
         if (o is null)
             AnswerGone(command, again);

@@ -40,6 +40,10 @@ sealed partial class Round
         if (!Saw(out var o))
             yield break;
 
+        foreach (var need in FollowMerge())
+            yield return need;
+        if (End is not null)
+            yield break;
         if (o is null)
             Finish(Link.Last is not null || deleted || always ? Report(null, gone: true) : null);
         else
@@ -56,14 +60,34 @@ sealed partial class Round
         yield return new Need.Read(ext);
         if (!Saw(out var o))
             yield break;
+        var always = hints.Exists(h => h.Always);
         if (o is null)
         {
             // A restored lane does not know which object it had. The saga does: it takes this for its own, or for nobody's.
-            var mayBeOurs =
+            if (
                 Link is { RestoredAt: not null, CustomerId: not null, ExternalId: null }
                 && !Link.DeadExternalIds.Contains(ext)
-                && hints.Exists(h => h.Kind == HintKind.Deleted);
-            Finish(mayBeOurs ? Report(null, gone: true, externalId: ext) : null);
+                && hints.Exists(h => h.Kind == HintKind.Deleted)
+            )
+            {
+                Finish(Report(null, gone: true, externalId: ext));
+                yield break;
+            }
+
+            var heardOf = Link.Found || always || hints.Exists(h => h.Kind == HintKind.Deleted);
+            if (Link.CustomerId is null)
+                Link = Link with { Found = false };
+            Finish(
+                heardOf && !Link.DeadExternalIds.Contains(ext)
+                    ? new ObjectFound
+                    {
+                        System = _rules.System,
+                        ExternalId = ext,
+                        Fields = [],
+                        Gone = true,
+                    }
+                    : null
+            );
             yield break;
         }
 
@@ -75,7 +99,7 @@ sealed partial class Round
         }
         else if (Link.CustomerId is null)
         {
-            if (Link.Found)
+            if (Link.Found && !always)
             {
                 Finish(null);
                 yield break;

@@ -45,6 +45,8 @@ sealed partial class Round
 
     VendorResult _answer = Nothing;
     FindResult? _found;
+    string? _mergedInto;
+    VendorObject? _winner;
 
     static readonly VendorResult Nothing = new VendorResult.Gone();
 
@@ -122,7 +124,10 @@ sealed partial class Round
             case VendorResult.Ok { Object: { Deleted: false } read }:
                 o = read;
                 return Whole(read);
-            case VendorResult.Ok { Object.Deleted: true } or VendorResult.Gone:
+            case VendorResult.Gone gone:
+                _mergedInto = gone.MergedInto;
+                return true;
+            case VendorResult.Ok { Object.Deleted: true }:
                 return true;
             case VendorResult.Failed failure:
                 Wait(failure);
@@ -130,6 +135,25 @@ sealed partial class Round
             default:
                 Nonsense($"{_answer.GetType().Name} to a read");
                 return false;
+        }
+    }
+
+    /// <summary>Merges of merges that are followed; a circle must end.</summary>
+    const int MaxMerges = 5;
+
+    /// <summary>
+    /// The object is gone because the vendor merged it into another: that one is looked at, so that the saga learns whose it
+    /// is. The round may be over afterwards.
+    /// </summary>
+    IEnumerable<Need> FollowMerge()
+    {
+        for (var merges = 0; merges < MaxMerges && _mergedInto is { } winner; merges++)
+        {
+            _mergedInto = null;
+            yield return new Need.Read(winner);
+            if (!Saw(out var o))
+                yield break;
+            _winner = o;
         }
     }
 
@@ -194,6 +218,8 @@ sealed partial class Round
             Own = own is { Count: > 0 } ? own : null,
             Over = over is { Count: > 0 } ? over : null,
             Undelete = undelete,
+            ReplacedBy = gone ? _winner?.ExternalId : null,
+            ReplacedByCustomer = gone ? _winner?.CustomerId : null,
             InDoubt = inDoubt,
             ConfigHash = _rules.ConfigHash,
             VendorRequestId = _requestId,

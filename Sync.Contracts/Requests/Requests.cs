@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace Sync.Contracts.Requests;
 
 // What travels on sync.requests.v1. Messages between customer and object are levels: repeating them changes nothing.
@@ -10,6 +12,10 @@ public sealed record LinkObject
     public required string ExternalId { get; init; }
     public required Dictionary<string, string?> Fields { get; init; }
     public required bool Minted { get; init; }
+
+    /// <summary>A person said so: it takes the place of an object whose deletion is held.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool Decided { get; init; }
 }
 
 /// <summary>Customer to object: you are mine.</summary>

@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace Sync.Contracts.Systems;
 
 /// <summary>
@@ -54,6 +56,12 @@ public sealed record CustomerReported
     /// <summary>A person took the object out of the recycle bin.</summary>
     public bool Undelete { get; init; }
 
+    /// <summary>With <see cref="Gone"/>: the object into which the vendor merged this one.</summary>
+    public string? ReplacedBy { get; init; }
+
+    /// <summary>The customer whose id stands on the object of <see cref="ReplacedBy"/>.</summary>
+    public string? ReplacedByCustomer { get; init; }
+
     /// <summary>Hash of the mapping that the adapter runs with.</summary>
     public string? ConfigHash { get; init; }
 
@@ -77,6 +85,10 @@ public sealed record ObjectFound
     public required string System { get; init; }
     public required string ExternalId { get; init; }
     public required Dictionary<string, string?> Fields { get; init; }
+
+    /// <summary>It was reported before and is not there any more.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool Gone { get; init; }
 }
 
 /// <summary>A second object that carries a customer's id.</summary>

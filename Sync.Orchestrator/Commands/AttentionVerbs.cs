@@ -95,7 +95,8 @@ static class AttentionVerbs
             [AttentionReasons.Recreated] = (
                 "The product used the id of a removed customer again. The new record is left alone: it might be another person.",
                 [
-                    "Create the customer under a new id.",
+                    "./sync customer allow-recreate <customer>              a new life begins; never of an erased one",
+                    "Or create the customer under a new id.",
                     "./sync customer ignore <customer>                      it may stay as it is",
                 ]
             ),
@@ -120,13 +121,46 @@ static class AttentionVerbs
                     "./sync customer take <customer> <path> <side>          golden, or a system's name",
                 ]
             ),
+            [AttentionReasons.Loop] = (
+                "Vendors brought news of these fields faster than the loop brake allows: automations that undo each other, or one that undoes what is written. Nothing is written for this customer meanwhile.",
+                [
+                    "./sync customer show <customer> --values               shows what each system holds",
+                    "Find the automation and stop it.",
+                    "./sync customer release-loop <customer>                it is written again",
+                ]
+            ),
+            ["duplicate"] = (
+                "The customer has another object in that system. This one is not synced.",
+                [
+                    "Merge or delete one of the two where they live.",
+                    "./sync object ignore <system> <external id>            it may stay as it is",
+                ]
+            ),
+            ["unknown-customer"] = (
+                "The object carries the id of a customer that nobody knows.",
+                [
+                    "Correct the id on the object, or create the customer in the product.",
+                    "./sync object link <system> <external id> <customer>   it is that customer's",
+                ]
+            ),
             [ParkedReasons.OneWay] = (
                 "An object without a customer's id was found, and the product is only read, so nobody can be made of it.",
                 ["Create the customer in the product, and put its id on the object."]
             ),
-            [ParkedReasons.Unmatched] = (
-                "An object without a customer's id was found, and nobody said whose it is.",
-                ["Put a customer's id on the object, or leave it."]
+            [ParkedReasons.Ambiguous] = (
+                "An object without a customer's id was found, and several customers have its e-mail. Nobody is joined by a guess.",
+                [
+                    "./sync object link <system> <external id> <customer>   detail names the candidates",
+                    "./sync object retry <system> <external id>             it is read again and decided anew",
+                    "./sync object ignore <system> <external id>            it may stay as it is",
+                ]
+            ),
+            [ParkedReasons.Unanswered] = (
+                "An object was to be linked to a customer that has not answered for hours: there is none with that id.",
+                [
+                    "./sync object link <system> <external id> <customer>   the right one",
+                    "./sync object retry <system> <external id>             it is read again and decided anew",
+                ]
             ),
             ["parked"] = (
                 "A customer turned the object away, for the reason in detail: it has another one, was removed, or nobody knows it.",

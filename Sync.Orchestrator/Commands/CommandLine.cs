@@ -101,6 +101,7 @@ static class CommandLine
             Wait,
             StatusVerb.Create(verbs),
             CustomerVerbs.Create(verbs),
+            ObjectVerbs.Create(verbs),
             AttentionVerbs.Create(verbs),
             DeadLetterVerbs.Create(verbs),
             KernelVerbs.Create(verbs),

@@ -4,6 +4,7 @@ using Microsoft.EntityFrameworkCore;
 using Sync.Contracts;
 using Sync.Contracts.Requests;
 using Sync.Orchestrator.Customers;
+using Sync.Orchestrator.Customers.Merging;
 using Sync.Orchestrator.Storage;
 using Retry = Sync.Contracts.Requests.Retry;
 
@@ -40,6 +41,7 @@ static class CustomerVerbs
             HelpName = "rows",
             DefaultValueFactory = _ => 50,
         };
+        var yes = new Option<bool>("--yes") { Description = "Do not ask whether to go on" };
         var path = new Argument<string>("path") { Description = "The field, such as name or address.city" };
         var side = new Argument<string>("side")
         {
@@ -172,6 +174,78 @@ static class CustomerVerbs
                         token
                     )
             ),
+            verbs.Verb(
+                "release-loop",
+                "Opens the loop brake: the customer is written again",
+                [Id],
+                (session, parsed, token) =>
+                    Ask(
+                        session,
+                        parsed,
+                        "release-loop",
+                        (id, by, at) =>
+                            new ReleaseLoop
+                            {
+                                CustomerId = id,
+                                RequestedBy = by,
+                                RequestedAt = at,
+                            },
+                        token
+                    )
+            ),
+            verbs.Verb(
+                "allow-recreate",
+                "Follows a removed id that the product created again, as a new life",
+                [Id],
+                (session, parsed, token) =>
+                    Ask(
+                        session,
+                        parsed,
+                        "allow-recreate",
+                        (id, by, at) =>
+                            new AllowRecreate
+                            {
+                                CustomerId = id,
+                                RequestedBy = by,
+                                RequestedAt = at,
+                            },
+                        token
+                    )
+            ),
+            verbs.Verb(
+                "erase",
+                "Deletes the person in every system by its policy, and forgets everything but ids; cannot be undone",
+                [Id, yes],
+                (session, parsed, token) =>
+                {
+                    var person = CheckedId(parsed);
+                    Confirmation.Ask(
+                        session,
+                        parsed.GetValue(yes),
+                        $"Customer {person} will be deleted in every system and forgotten. Nothing brings it back.",
+                        person
+                    );
+                    return Ask(
+                        session,
+                        parsed,
+                        "erase",
+                        (id, by, at) =>
+                            new Erase
+                            {
+                                CustomerId = id,
+                                RequestedBy = by,
+                                RequestedAt = at,
+                            },
+                        token
+                    );
+                }
+            ),
+            verbs.Verb(
+                "receipt",
+                "What was erased, where and when: the rows of the timeline that say so",
+                [Id],
+                Receipt
+            ),
         };
     }
 
@@ -231,6 +305,58 @@ static class CustomerVerbs
             cancellationToken
         );
         return Requests.Show(session, verb, id, answer);
+    }
+
+    /// <summary>Of systems: that the object was deleted or is kept; of adapters and of our own tables: that they forgot.</summary>
+    static async Task<int> Receipt(Session session, ParseResult parsed, CancellationToken cancellationToken)
+    {
+        var sync = await Load(session, CheckedId(parsed), cancellationToken);
+        if (sync.EraseAskedAt is null)
+            throw CommandFailedException.NotFound(
+                $"Nobody asked to erase customer \"{sync.CustomerId}\".",
+                "./sync customer erase asks for it."
+            );
+
+        // What found objects forgot is told under their own ids.
+        var rows = await Rows.Read(
+            session.Database,
+            $"""
+            select at, code, system, external_id, reason, requested_by
+              from {OrchestratorDb.Schema}.timeline
+             where (correlation_id = $1 or correlation_id in
+                     (select correlation_id from {OrchestratorDb.Schema}.found_object where customer_id = $3))
+               and at >= $2
+               and code = any(array['{Codes.Erase}', '{Codes.Erased}', '{Codes.Answered}', '{Codes.AnsweredGone}',
+                                    '{Codes.AnsweredRefused}', '{Codes.DeletionKept}', '{Codes.ProductDeleted}'])
+             order by id
+            """,
+            ViewVerbs.MaxLimit,
+            cancellationToken,
+            sync.CorrelationId,
+            sync.EraseAskedAt.Value,
+            sync.CustomerId
+        );
+        if (session.Output.Json)
+        {
+            session.Output.Document(
+                new JsonObject
+                {
+                    ["customerId"] = sync.CustomerId,
+                    ["askedAt"] = sync.EraseAskedAt,
+                    ["erasedAt"] = sync.ErasedAt,
+                    ["items"] = rows.ToJson(),
+                }
+            );
+            return ExitCodes.Done;
+        }
+
+        rows.Print(session.Output, "at", "code", "system", "external_id", "reason", "requested_by");
+        session.Output.Line(
+            sync.ErasedAt is { } at
+                ? $"{sync.CustomerId}: forgotten by everybody at {at:u}."
+                : $"{sync.CustomerId}: not finished; ./sync customer show {sync.CustomerId} says what it waits for."
+        );
+        return ExitCodes.Done;
     }
 
     static async Task<int> Show(Session session, ParseResult parsed, CancellationToken cancellationToken)

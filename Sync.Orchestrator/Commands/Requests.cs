@@ -107,7 +107,7 @@ static class Requests
                     $"{verb} {about}: asked, message {answer.MessageId}, and not answered within {session.Wait.TotalSeconds:0} s"
                 );
                 session.Output.Line(
-                    "It stays asked. The orchestrator may be down or behind (./sync status), or the customer is in a state in which there is nothing to do (./sync customer show). Look for it with ./sync customer timeline."
+                    "It stays asked. The orchestrator may be down or behind (./sync status). Look for it with ./sync customer timeline."
                 );
                 break;
         }

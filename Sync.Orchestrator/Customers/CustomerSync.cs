@@ -1,4 +1,5 @@
 using MassTransit;
+using Sync.Orchestrator.Brakes;
 
 namespace Sync.Orchestrator.Customers;
 
@@ -40,6 +41,15 @@ sealed class CustomerSync : SagaStateMachineInstance
 
     /// <summary>When the newest change of golden happened in the system it came from.</summary>
     public DateTimeOffset? MovedAt { get; set; }
+
+    /// <summary>How fast vendors bring news; null until one did.</summary>
+    public Pace? Pace { get; set; }
+
+    /// <summary>When a person asked to erase the customer. From then on nothing brings it back.</summary>
+    public DateTimeOffset? EraseAskedAt { get; set; }
+
+    /// <summary>When everybody had forgotten it.</summary>
+    public DateTimeOffset? ErasedAt { get; set; }
 
     /// <summary>The one timer of this customer, MassTransit's token, and the time it was set for.</summary>
     public Guid? DueToken { get; set; }

@@ -61,12 +61,18 @@ sealed class CustomerSyncStateMachine : MassTransitStateMachine<CustomerSync>
             When(Due.Received).Repeat().Conclude(Due),
             When(RetryAsked).Operate().Pump().Conclude(Due),
             When(IgnoreAsked).Operate().Conclude(Due),
+            When(LoopReleased).Operate().Pump().Conclude(Due),
+            When(EraseAsked)
+                .Operate()
+                .Where(Facts.Spread, erase => erase.TransitionTo(Removing).Pump().Close(Removed))
+                .Conclude(Due),
             // No vendor was told of this customer yet, so a report cannot be about it.
             Ignore(Reported),
-            // Nothing is held, no deletion is parked, and no adapter knows the customer before the product agreed.
-            Ignore(SideTaken),
-            Ignore(ReleaseAsked),
-            Ignore(ResyncAsked)
+            // Nothing is held, no deletion is parked, and no adapter knows the customer before the product agreed; who asks is told.
+            When(SideTaken).Decline().Conclude(Due),
+            When(ReleaseAsked).Decline().Conclude(Due),
+            When(ResyncAsked).Decline().Conclude(Due),
+            When(RecreateAllowed).Decline().Conclude(Due)
         );
 
         // ---- everybody is asked for what differs
@@ -97,8 +103,14 @@ sealed class CustomerSyncStateMachine : MassTransitStateMachine<CustomerSync>
                 .Conclude(Due),
             When(IgnoreAsked).Operate().Conclude(Due),
             When(ResyncAsked).Operate().Conclude(Due),
+            When(LoopReleased).Operate().Pump().Conclude(Due),
+            When(EraseAsked)
+                .Operate()
+                .Where(Facts.Spread, erase => erase.TransitionTo(Removing).Pump().Close(Removed))
+                .Conclude(Due),
             // The late answer to a create that a snapshot has settled.
-            Ignore(Exists)
+            Ignore(Exists),
+            When(RecreateAllowed).Decline().Conclude(Due)
         );
 
         // ---- every system is asked to delete, and says so
@@ -112,11 +124,15 @@ sealed class CustomerSyncStateMachine : MassTransitStateMachine<CustomerSync>
             When(Due.Received).Repeat().Conclude(Due),
             When(RetryAsked).Operate().Pump().Close(Removed).Conclude(Due),
             When(IgnoreAsked).Operate().Pump().Close(Removed).Conclude(Due),
+            When(EraseAsked).Operate().Pump().Close(Removed).Conclude(Due),
             // A customer on its way out joins nobody, has no field to decide, no deletion to hold, nothing to read.
             Ignore(Exists),
-            Ignore(SideTaken),
-            Ignore(ReleaseAsked),
-            Ignore(ResyncAsked)
+            When(SideTaken).Decline().Conclude(Due),
+            When(ReleaseAsked).Decline().Conclude(Due),
+            When(ResyncAsked).Decline().Conclude(Due),
+            When(LoopReleased).Decline().Conclude(Due),
+            // A new life begins where the former one has ended.
+            When(RecreateAllowed).Decline().Conclude(Due)
         );
 
         // ---- a tombstone: it looks at no field, but a late create of ours is answered with a delete
@@ -125,6 +141,7 @@ sealed class CustomerSyncStateMachine : MassTransitStateMachine<CustomerSync>
             When(Snapshot)
                 .Settle()
                 .Where(Facts.OursIsBack, back => back.TransitionTo(Removing).Pump().Close(Removed))
+                .Where(Facts.Reborn, reborn => reborn.Observe().TransitionTo(Live).Pump())
                 .Conclude(Due),
             When(Deleted).Settle().Conclude(Due),
             When(Reported)
@@ -135,18 +152,27 @@ sealed class CustomerSyncStateMachine : MassTransitStateMachine<CustomerSync>
             When(Duplicated).Duplicate().Conclude(Due),
             When(Due.Received).Repeat().Conclude(Due),
             When(IgnoreAsked).Operate().Conclude(Due),
+            When(EraseAsked).Operate().Pump().Conclude(Due),
+            // The product is asked to show what it has; until then nobody else is asked for anything.
+            When(RecreateAllowed)
+                .Operate()
+                .Where(Facts.Reborn, reborn => reborn.TransitionTo(Proposed).Pump())
+                .Conclude(Due),
             // Nothing is refused, held or linked in a tombstone.
             Ignore(Exists),
-            Ignore(RetryAsked),
-            Ignore(SideTaken),
-            Ignore(ReleaseAsked),
-            Ignore(ResyncAsked)
+            When(RetryAsked).Decline().Conclude(Due),
+            When(SideTaken).Decline().Conclude(Due),
+            When(ReleaseAsked).Decline().Conclude(Due),
+            When(ResyncAsked).Decline().Conclude(Due),
+            When(LoopReleased).Decline().Conclude(Due)
         );
 
         // ---- it became another customer, named in the product's slot
         During(
             Merged,
             When(LinkAsked).RelinkAsker().Conclude(Due),
+            // Nobody else ever knew this customer: only our own rows forget.
+            When(EraseAsked).Operate().Wipe().Conclude(Due),
             // Everything else is about a customer that the product never had.
             Ignore(Snapshot),
             Ignore(Deleted),
@@ -154,11 +180,13 @@ sealed class CustomerSyncStateMachine : MassTransitStateMachine<CustomerSync>
             Ignore(Reported),
             Ignore(Duplicated),
             Ignore(Due.Received),
-            Ignore(RetryAsked),
-            Ignore(SideTaken),
-            Ignore(ReleaseAsked),
-            Ignore(IgnoreAsked),
-            Ignore(ResyncAsked)
+            When(RetryAsked).Decline().Conclude(Due),
+            When(SideTaken).Decline().Conclude(Due),
+            When(ReleaseAsked).Decline().Conclude(Due),
+            When(IgnoreAsked).Decline().Conclude(Due),
+            When(ResyncAsked).Decline().Conclude(Due),
+            When(LoopReleased).Decline().Conclude(Due),
+            When(RecreateAllowed).Decline().Conclude(Due)
         );
     }
 
@@ -183,6 +211,9 @@ sealed class CustomerSyncStateMachine : MassTransitStateMachine<CustomerSync>
     public Event<Release> ReleaseAsked { get; private set; } = null!;
     public Event<Ignore> IgnoreAsked { get; private set; } = null!;
     public Event<Resync> ResyncAsked { get; private set; } = null!;
+    public Event<ReleaseLoop> LoopReleased { get; private set; } = null!;
+    public Event<AllowRecreate> RecreateAllowed { get; private set; } = null!;
+    public Event<Erase> EraseAsked { get; private set; } = null!;
 
     /// <summary>The customer's one timer; what is due is read from the row.</summary>
     public Schedule<CustomerSync, Due> Due { get; private set; } = null!;
@@ -220,6 +251,9 @@ sealed class CustomerSyncStateMachine : MassTransitStateMachine<CustomerSync>
         Event(() => ReleaseAsked, Asked);
         Event(() => IgnoreAsked, Asked);
         Event(() => ResyncAsked, Asked);
+        Event(() => LoopReleased, Asked);
+        Event(() => RecreateAllowed, Asked);
+        Event(() => EraseAsked, Asked);
         // The timer of a tombstone that was purged meanwhile.
         Schedule(
             () => Due,

@@ -9,7 +9,13 @@ static class CustomerSyncVerbs
 {
     /// <summary>Numbers, links, answers and deletions of a report.</summary>
     public static EventActivityBinder<CustomerSync, T> Settle<T>(this EventActivityBinder<CustomerSync, T> binder)
-        where T : class => binder.Then(context => Turn.Of(context).Settle());
+        where T : class =>
+        binder.ThenAsync(async context =>
+        {
+            var turn = Turn.Of(context);
+            await turn.LookAround(context);
+            turn.Settle();
+        });
 
     /// <summary>The fields of a report.</summary>
     public static EventActivityBinder<CustomerSync, T> Observe<T>(this EventActivityBinder<CustomerSync, T> binder)
@@ -45,11 +51,25 @@ static class CustomerSyncVerbs
 
     /// <summary>Does what an operator asks.</summary>
     public static EventActivityBinder<CustomerSync, T> Operate<T>(this EventActivityBinder<CustomerSync, T> binder)
-        where T : class => binder.Then(context => Turn.Of(context).Operate());
+        where T : class =>
+        binder.ThenAsync(async context =>
+        {
+            var turn = Turn.Of(context);
+            await turn.LookAround(context);
+            turn.Operate();
+        });
 
     /// <summary>Drops all personal data: what is left is a tombstone.</summary>
     public static EventActivityBinder<CustomerSync, T> Forget<T>(this EventActivityBinder<CustomerSync, T> binder)
         where T : class => binder.Then(context => Turn.Of(context).Forget());
+
+    /// <summary>Tells the operator that in this state there is nothing to do.</summary>
+    public static EventActivityBinder<CustomerSync, T> Decline<T>(this EventActivityBinder<CustomerSync, T> binder)
+        where T : OperatorRequest => binder.Then(context => Turn.Of(context).Decline());
+
+    /// <summary>Our own tables forget a customer that no system knows.</summary>
+    public static EventActivityBinder<CustomerSync, T> Wipe<T>(this EventActivityBinder<CustomerSync, T> binder)
+        where T : class => binder.Then(context => Turn.Of(context).Wipe());
 
     /// <summary>One branch for a fact that the verbs before it found out.</summary>
     public static EventActivityBinder<CustomerSync, T> Where<T>(

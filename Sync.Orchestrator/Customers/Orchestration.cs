@@ -17,6 +17,8 @@ sealed class Orchestration(Rules rules, TimeProvider time, Telemetry telemetry, 
 
     public Rules Rules => rules;
 
+    public ISurroundings Surroundings { get; init; } = new NoSurroundings();
+
     public Func<Guid> NextId { get; init; } = MassTransit.NewId.NextGuid;
 
     public Moment Moment() => new(Storable(time.GetUtcNow()), NextId);
@@ -37,6 +39,7 @@ sealed class Orchestration(Rules rules, TimeProvider time, Telemetry telemetry, 
             Retry m => m.System,
             Release m => m.System,
             Resync m => m.System,
+            ObjectRequest m => m.System,
             _ => null,
         };
         if (system is not null && !rules.Knows(system))

@@ -20,6 +20,7 @@ static class ProducerExtensions
             ObjectLinked m => context.Produce(m),
             ObjectParked m => context.Produce(m),
             RelinkObject m => context.Produce(m),
+            ForgetObject m => context.Produce(m),
             _ => throw new InvalidOperationException($"{message.GetType().Name} is nothing that the saga produces"),
         };
 }

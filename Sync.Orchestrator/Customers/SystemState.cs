@@ -40,6 +40,25 @@ sealed class SystemState
     /// <summary>Revision of the last command answered "done".</summary>
     public long Reached { get; set; }
 
+    /// <summary>When the adapter forgot the customer.</summary>
+    public DateTimeOffset? ErasedAt { get; set; }
+
+    /// <summary>A new life in this system: the next object is another one, and older reports and objects are dropped.</summary>
+    public void BeginLife(string? ext)
+    {
+        Gen++;
+        Ext = ext;
+        Linked = ext is not null;
+        IdOnObject = false;
+        Gone = false;
+        Brake = null;
+        Sent = null;
+        ErasedAt = null;
+        Base.Clear();
+        At.Clear();
+        Refused.Clear();
+    }
+
     /// <summary>
     /// The key of <see cref="Refused"/> for a command that was refused without a field being named. It carries the
     /// revision that was refused, so any change of golden asks again.

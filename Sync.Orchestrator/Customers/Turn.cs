@@ -5,6 +5,7 @@ using Sync.Contracts.Requests;
 using Sync.Contracts.Systems;
 using Sync.Messaging.Batching;
 using Sync.Messaging.DeadLetters;
+using Sync.Orchestrator.Brakes;
 using Sync.Orchestrator.Customers.Merging;
 using Sync.Orchestrator.Storage;
 using Retry = Sync.Contracts.Requests.Retry;
@@ -24,6 +25,8 @@ sealed class Turn
     readonly Moment _moment;
     readonly DateTimeOffset _sentAt;
     readonly string? _attentionBefore;
+    Vanished? _vanished;
+    IReadOnlyList<ObjectName> _objects = [];
 
     Turn(CustomerSync sync, object message, DateTimeOffset? sentAt, Orchestration orchestration)
     {
@@ -59,18 +62,42 @@ sealed class Turn
             return new Turn(context.Saga, context.Message, context.SentTime, orchestration);
         });
 
+    /// <summary>What the decision needs beside its own row.</summary>
+    public async Task LookAround<T>(BehaviorContext<CustomerSync, T> context)
+        where T : class
+    {
+        switch (context)
+        {
+            // The answer to a deletion of ours is none that somebody made.
+            case ConsumeContext<CustomerReported> { Message.Gone: true } reported
+                when reported.Message.Ack is null || reported.Message.Outcome == Outcome.Gone:
+                _vanished = await _orchestration.Surroundings.Vanished(reported);
+                break;
+            case ConsumeContext<Erase> erase:
+                _objects = await _orchestration.Surroundings.ObjectsOf(erase);
+                break;
+        }
+    }
+
     public void Settle()
     {
         Unstorable.Refuse(_report!.Fields);
         if (_report.FromProduct)
             RefusePartial();
-        Add(Settling.Settle(_sync, _report, Rules, _moment));
+        Add(Settling.Settle(_sync, _report, Rules, _moment, _vanished));
     }
 
     public void Observe()
     {
-        if (!Decision.Has(Facts.Dropped))
-            Add(Observing.Observe(_sync, _report!, Rules));
+        if (Decision.Has(Facts.Dropped))
+            return;
+        Add(Observing.Observe(_sync, _report!, Rules));
+        if (
+            !_report!.FromProduct
+            && Rules.Loop is { } budget
+            && Pace.IsTooFast(_sync, Decision.News, budget, _moment.Now)
+        )
+            Decision.Notes.Add(new Note(Codes.Looping, _report.System) { Paths = [.. _sync.Pace!.Alternating] });
     }
 
     public void Pump()
@@ -116,12 +143,48 @@ sealed class Turn
                 TakeSide take => Operating.TakeSide(_sync, take, Rules),
                 Release release => Operating.Release(_sync, release),
                 Ignore => Operating.Ignore(_sync),
+                ReleaseLoop => Operating.ReleaseLoop(_sync),
+                AllowRecreate => Operating.AllowRecreate(_sync, Rules),
+                Erase => Operating.Erase(_sync, _objects, _moment),
                 Resync resync => Operating.Resync(_sync, resync, Rules, _moment),
                 _ => throw new InvalidOperationException($"{_message.GetType().Name} is no request of an operator"),
             }
         );
 
-    public void Forget() => Removing.Forget(_sync);
+    /// <summary>A tombstone; of an erased customer, adapters and our own tables forget from now on.</summary>
+    public void Forget()
+    {
+        Removing.Forget(_sync);
+        Pump();
+    }
+
+    /// <summary>Every request of an operator is a row of the timeline, also one that has no meaning in this state.</summary>
+    public void Decline() =>
+        Decision.Notes.Add(
+            new Note(
+                _message switch
+                {
+                    Retry => Codes.Retry,
+                    TakeSide => Codes.TakeSide,
+                    Release => Codes.Release,
+                    Ignore => Codes.Ignore,
+                    Resync => Codes.Resync,
+                    ReleaseLoop => Codes.ReleaseLoop,
+                    AllowRecreate => Codes.AllowRecreate,
+                    _ => throw new InvalidOperationException($"{_message.GetType().Name} is never declined"),
+                },
+                System: null
+            )
+            {
+                Reason = $"the customer is {_sync.CurrentState}; the request changed nothing",
+            }
+        );
+
+    public void Wipe()
+    {
+        _sync.ErasedAt ??= _moment.Now;
+        Decision.Facts |= Facts.Forget;
+    }
 
     /// <summary>The columns for dashboards, in one place after every message, and when the timer must ring.</summary>
     public void Describe()
@@ -174,6 +237,19 @@ sealed class Turn
                     }
                 );
         }
+
+        if (Decision.Has(Facts.Forget))
+            context
+                .Rows()
+                .Add(
+                    new Erasure(
+                        _sync.CorrelationId,
+                        _sync.CustomerId,
+                        [.. _sync.Systems.Values.Select(s => s.Ext).OfType<string>()],
+                        _moment.Now,
+                        context.MessageId
+                    )
+                );
 
         _orchestration.Tell(_sync, _message, Decision, _moment, _attentionBefore);
     }

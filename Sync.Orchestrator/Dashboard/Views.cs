@@ -1,8 +1,8 @@
 namespace Sync.Orchestrator.Dashboard;
 
 /// <summary>
-/// The two stable views of schema <c>dashboard</c>: what a dashboard, the console and an operator's query read. Identifiers,
-/// paths and reasons only, never a value of a customer.
+/// The first form of the two stable views of schema <c>dashboard</c>: what a dashboard, the console and an operator's query read. Identifiers,
+/// paths and reasons only, never a value of a customer. <see cref="AttentionView"/> is the newer form of one of them.
 /// </summary>
 static class Views
 {
@@ -87,6 +87,10 @@ static class Views
         "comment on column dashboard.attention.since is 'Since when it waits.';",
         "comment on column dashboard.attention.what_to_do is 'What a person can do.';",
     ];
+
+    /// <summary>The attention view alone, for the way back from its newer form.</summary>
+    public static IEnumerable<string> CreateAttention =>
+        Create.Where(s => s.Contains("dashboard.attention", StringComparison.Ordinal));
 
     public static IEnumerable<string> Drop { get; } = ["drop view if exists dashboard.attention, dashboard.customers;"];
 }

@@ -27,8 +27,23 @@ sealed class FoundObject : SagaStateMachineInstance
     /// <summary>Whether that customer was made for this object.</summary>
     public bool Minted { get; set; }
 
+    /// <summary>The customer that sent it on; a late "linked" of that one is none.</summary>
+    public string? Former { get; set; }
+
+    /// <summary>Whether an operator named the customer.</summary>
+    public bool Decided { get; set; }
+
     /// <summary>Why it is parked.</summary>
     public string? Reason { get; set; }
+
+    /// <summary>Customers with its e-mail, where there are several: a person says which.</summary>
+    public string[] Candidates { get; set; } = [];
+
+    /// <summary>The reason that an operator chose not to see; another one is seen again.</summary>
+    public string? Ignored { get; set; }
+
+    /// <summary>An operator had it read again; what comes is decided anew.</summary>
+    public bool Rereading { get; set; }
 
     /// <summary>How often the customer was asked.</summary>
     public int Attempt { get; set; }
@@ -44,6 +59,9 @@ static class ParkedReasons
     /// <summary>The product is only read, so nobody could be made of the object.</summary>
     public const string OneWay = "one-way";
 
-    /// <summary>It carries no customer's id, and nobody said whose it is.</summary>
-    public const string Unmatched = "unmatched";
+    /// <summary>Several customers have its e-mail; the candidates are named.</summary>
+    public const string Ambiguous = "ambiguous";
+
+    /// <summary>The customer that it was to be linked to has not answered for hours: there is none with that id.</summary>
+    public const string Unanswered = "unanswered";
 }

@@ -2,6 +2,7 @@ using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Design;
 using Microsoft.EntityFrameworkCore.Metadata.Builders;
 using Sync.Messaging.Hosting;
+using Sync.Orchestrator.Brakes;
 using Sync.Orchestrator.Customers;
 using Sync.Orchestrator.Customers.Merging;
 using Sync.Orchestrator.FoundObjects;
@@ -38,6 +39,8 @@ sealed class OrchestratorDb(DbContextOptions<OrchestratorDb> options) : DbContex
         customer.Property(c => c.Held).IsJson(StateJson.Held, StateJson.Held);
         customer.Property(c => c.Systems).IsJson(StateJson.Systems, StateJson.Systems);
 
+        customer.Property(c => c.Pace).IsJson<Pace?>(StateJson.Pace, StateJson.Pace);
+
         customer.HasIndex(c => c.CustomerId);
         // Few rows wait for a person, and they change seldom: the index costs the others nothing.
         customer.HasIndex(c => c.Attention).HasFilter("attention is not null");
@@ -51,6 +54,10 @@ sealed class OrchestratorDb(DbContextOptions<OrchestratorDb> options) : DbContex
         found.Property(o => o.CorrelationId).ValueGeneratedNever();
         found.Property(o => o.Version).IsConcurrencyToken();
         found.Property(o => o.Fields).IsJson(StateJson.Fields, StateJson.Fields);
+        found.HasIndex(o => o.CustomerId).HasFilter("customer_id is not null");
+        found.Property(o => o.Candidates).HasDefaultValueSql("'{}'");
+        found.Property(o => o.Rereading).HasDefaultValue(false);
+        found.Property(o => o.Decided).HasDefaultValue(false);
         found.HasIndex(o => o.CurrentState).HasFilter("current_state <> 'Linked'");
     }
 
@@ -65,6 +72,8 @@ sealed class OrchestratorDb(DbContextOptions<OrchestratorDb> options) : DbContex
         // Rows come in the order of time: a BRIN index is a few pages, however long the history.
         entry.HasIndex(e => e.At).HasMethod("brin");
         entry.HasIndex(e => new { e.CorrelationId, e.Id });
+        // The deletion brake counts these, and there are few of them.
+        entry.HasIndex(e => new { e.System, e.At }).HasFilter($"code = '{Codes.DeletionSeen}'");
     }
 }
 

@@ -3,6 +3,7 @@ using System.Text.Json.Serialization;
 using System.Text.Json.Serialization.Metadata;
 using Microsoft.EntityFrameworkCore.ChangeTracking;
 using Microsoft.EntityFrameworkCore.Storage.ValueConversion;
+using Sync.Orchestrator.Brakes;
 using Sync.Orchestrator.Customers;
 
 namespace Sync.Orchestrator.Storage;
@@ -31,6 +32,11 @@ static class StateJson
 
     public static SortedDictionary<string, SystemState> Systems(string json) =>
         new(Read(json, StateJsonContext.Default.SystemsDocument).Systems, StringComparer.Ordinal);
+
+    public static string Pace(Pace? pace) =>
+        JsonSerializer.Serialize(new PaceDocument { Pace = pace! }, StateJsonContext.Default.PaceDocument);
+
+    public static Pace? Pace(string json) => Read(json, StateJsonContext.Default.PaceDocument).Pace;
 
     /// <summary>How EF, and the kernel, which reads EF's model, see such a column.</summary>
     public static ValueConverter<T, string> Converter<T>(Func<T, string> write, Func<string, T> read) =>
@@ -75,6 +81,11 @@ sealed class SystemsDocument : StateDocument
     public SortedDictionary<string, SystemState> Systems { get; set; } = [];
 }
 
+sealed class PaceDocument : StateDocument
+{
+    public Pace? Pace { get; set; }
+}
+
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull
@@ -82,4 +93,5 @@ sealed class SystemsDocument : StateDocument
 [JsonSerializable(typeof(FieldsDocument))]
 [JsonSerializable(typeof(HeldDocument))]
 [JsonSerializable(typeof(SystemsDocument))]
+[JsonSerializable(typeof(PaceDocument))]
 sealed partial class StateJsonContext : JsonSerializerContext;

@@ -223,6 +223,7 @@ sealed partial class ManagedProcess : IAsyncDisposable
                 or "STRIPE"
                 or "SALESFORCE"
                 or "PRODUCT"
+                or "CUSTOMERS"
                 or "SANDBOX"
                 or "ADAPTER"
                 or "CONSUMING";

@@ -12,6 +12,46 @@ public sealed class CommandTests
         frame.Do(Command(Operation.Create, Values(values)));
 
     [Fact]
+    public async Task An_erased_customer_leaves_ids_only_and_a_late_copy_of_its_commands_does_nothing()
+    {
+        await using var frame = await Start();
+        var create = Command(Operation.Create, Values(("name", "Ada"), ("email", "ada@x.org")));
+        var ext = (await frame.Do(create)).ExternalId!;
+        frame.Vendor.Next("update", FakeVendor.Fault.After);
+        var update = Command(Operation.Update, Values(("name", "Bea")), expect: Values(("name", "Ada")), ext: ext);
+        await frame.TakeIn(update);
+        await frame.Work();
+        await frame.BackoffsEnd();
+        await frame.Work();
+        await frame.Do(Command(Operation.Delete, ext: ext));
+        frame.Vendor.Calls.Clear();
+
+        var erase = Command(Operation.Erase, ext: ext);
+        var answer = await frame.Do(erase);
+
+        Assert.Equal((Outcome.Done, false, null), (answer.Outcome, answer.Gone, answer.Fields));
+        Assert.Empty(frame.Vendor.Calls);
+        Assert.Equal(
+            0L,
+            await frame.Database.Scalar<long>(
+                $"""
+                select (select count(*) from {frame.Schema}.link where last is not null)
+                     + (select count(*) from {frame.Schema}.ledger
+                         where write is not null or expect is not null or hashes <> '{"{}"}' or state = 'open')
+                     + (select count(*) from {frame.Schema}.work)
+                """
+            )
+        );
+        Assert.Equal(ext, await frame.OfLink<string>("ext"));
+
+        await frame.TakeIn(create);
+        await frame.Work();
+        Assert.Empty(frame.Vendor.CallsOf("create"));
+        Assert.Empty(frame.Vendor.Live);
+        Assert.Equal(Outcome.Done, (await frame.Do(erase)).Outcome);
+    }
+
+    [Fact]
     public async Task A_create_is_inserted_and_answered_with_what_the_vendor_stores()
     {
         await using var frame = await Start();

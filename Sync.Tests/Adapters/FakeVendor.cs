@@ -28,6 +28,7 @@ public sealed class FakeVendor(SystemMap map) : IVendor
         public bool MadeByUs { get; init; }
         public bool Deleted { get; set; }
         public bool Subscribed { get; set; }
+        public string? MergedInto { get; set; }
         public int Version { get; set; } = 1;
     }
 
@@ -169,6 +170,17 @@ public sealed class FakeVendor(SystemMap map) : IVendor
         }
     }
 
+    /// <summary>A person merges two records: one is left, the other is deleted and says where it went.</summary>
+    public void Merge(string loser, string winner)
+    {
+        lock (_lock)
+        {
+            _rows[loser].Deleted = true;
+            _rows[loser].MergedInto = winner;
+            _rows[winner].Version++;
+        }
+    }
+
     public void Undelete(string id)
     {
         lock (_lock)
@@ -199,7 +211,7 @@ public sealed class FakeVendor(SystemMap map) : IVendor
             id =>
                 _rows.TryGetValue(id, out var row) && !row.Deleted
                     ? new VendorResult.Ok(Seen(row))
-                    : new VendorResult.Gone(),
+                    : new VendorResult.Gone { MergedInto = row?.MergedInto },
             cancellationToken
         );
 

@@ -171,6 +171,67 @@ public sealed class HintTests
     }
 
     [Fact]
+    public async Task An_object_of_nobody_is_found_again_when_somebody_asks_and_its_end_is_said()
+    {
+        await using var frame = await Start();
+        var ext = frame.Vendor.Make(null, ("name", "Ada"));
+        await After(frame, Look(ext));
+        frame.Vendor.Edit(ext, "name", "Bea");
+
+        var again = Assert.IsType<ObjectFound>(Assert.Single(await After(frame, Look(ext) with { Always = true })));
+        Assert.Equal(("Bea", false), (again.Fields["name"], again.Gone));
+
+        frame.Vendor.Remove(ext);
+        var gone = Assert.IsType<ObjectFound>(
+            Assert.Single(await After(frame, new Hint { ExternalId = ext, Kind = HintKind.Deleted }))
+        );
+        Assert.Equal((ext, true), (gone.ExternalId, gone.Gone));
+        // Said once; asked for, it is said again.
+        Assert.Empty(await After(frame, Look(ext)));
+        Assert.True(
+            Assert.IsType<ObjectFound>(Assert.Single(await After(frame, Look(ext) with { Always = true }))).Gone
+        );
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task An_object_merged_into_another_is_reported_with_the_one_that_is_left_and_whose_it_is(bool twice)
+    {
+        await using var frame = await Start();
+        var ext = await Made(frame, ("name", "Ada"));
+        var winner = frame.Vendor.Make(twice ? null : "c-2", ("name", "Bea"));
+        frame.Vendor.Merge(ext, winner);
+        if (twice)
+        {
+            var last = frame.Vendor.Make(null, ("name", "Cy"));
+            frame.Vendor.Merge(winner, last);
+            winner = last;
+        }
+
+        var messages = await After(frame, new Hint { ExternalId = ext, Kind = HintKind.Deleted });
+
+        var report = Assert.IsType<CustomerReported>(Assert.Single(messages));
+        Assert.Equal((true, winner, twice ? null : "c-2"), (report.Gone, report.ReplacedBy, report.ReplacedByCustomer));
+    }
+
+    [Fact]
+    public async Task A_write_to_an_object_merged_into_another_says_so_too()
+    {
+        await using var frame = await Start();
+        var ext = await Made(frame, ("name", "Ada"));
+        var winner = frame.Vendor.Make(null, ("name", "Bea"));
+        frame.Vendor.Merge(ext, winner);
+
+        var answer = await frame.Do(
+            Command(Operation.Update, Values(("name", "Cy")), expect: Values(("name", "Ada")), ext: ext)
+        );
+
+        Assert.Equal((Outcome.Gone, true, winner), (answer.Outcome, answer.Gone, answer.ReplacedBy));
+        Assert.Empty(frame.Vendor.CallsOf("update"));
+    }
+
+    [Fact]
     public async Task An_object_that_carries_our_id_is_read_in_its_customers_lane_and_adopted()
     {
         await using var frame = await Start();

@@ -37,6 +37,7 @@ public sealed class IntakeTests
                     // Bounds that only a failure meets, on a busy machine too.
                     x.SetTestTimeouts(TimeSpan.FromSeconds(60), TimeSpan.FromSeconds(60));
                     x.AddConsumer<PushCustomerConsumer>();
+                    x.AddConsumer<ReadObjectConsumer>();
                 }
             )
             .BuildServiceProvider(true);

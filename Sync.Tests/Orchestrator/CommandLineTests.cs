@@ -187,6 +187,46 @@ public sealed class CommandLineTests(CommandLineStage stage) : IClassFixture<Com
     }
 
     [Fact]
+    public async Task An_object_is_linked_retried_and_ignored_and_a_person_erased_with_a_receipt()
+    {
+        foreach (
+            var (ext, verb) in ((string, string[])[])
+                [
+                    ("crm-l", ["link", "crm", "crm-l", "in-step"]),
+                    ("crm-r", ["retry", "crm", "crm-r"]),
+                    ("crm-i", ["ignore", "crm", "crm-i"]),
+                ]
+        )
+        {
+            await stage.Database.Insert(
+                new Sync.Orchestrator.FoundObjects.FoundObject
+                {
+                    CorrelationId = CustomerIds.ObjectId("crm", ext),
+                    CurrentState = "Parked",
+                    System = "crm",
+                    Ext = ext,
+                    Reason = "ambiguous",
+                    Since = DateTimeOffset.UnixEpoch,
+                }
+            );
+            var printed = await stage.Run(["object", .. verb]);
+            Assert.Equal((0, ""), (printed.ExitCode, printed.Error));
+        }
+
+        Assert.Equal(ExitCodes.NotFound, (await stage.Run("object", "retry", "crm", "nothing")).ExitCode);
+        Assert.Equal(ExitCodes.Nothing, (await stage.Run("customer", "release-loop", "kept")).ExitCode);
+
+        var refused = await stage.Run("customer", "erase", "kept");
+        Assert.Equal(ExitCodes.Refused, refused.ExitCode);
+        Assert.Equal(ExitCodes.NotFound, (await stage.Run("customer", "receipt", "kept")).ExitCode);
+        Assert.Equal(0, (await stage.Run("customer", "erase", "kept", "--yes")).ExitCode);
+        var receipt = await stage.Run("customer", "receipt", "kept");
+        Assert.Equal(0, receipt.ExitCode);
+        Assert.Contains("operator.erase", receipt.Out, StringComparison.Ordinal);
+        Assert.Contains("not finished", receipt.Out, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Nobody_is_asked_about_who_is_not_there()
     {
         var before = await stage.Database.Rows("select count(*) from sync.dead_letter");

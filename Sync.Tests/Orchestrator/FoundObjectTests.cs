@@ -42,18 +42,16 @@ public sealed class FoundObjectTests
             To = to,
         };
 
-    [Theory]
-    [InlineData(false, "unmatched")]
-    [InlineData(true, "one-way")]
-    public async Task An_object_found_without_our_id_is_parked_with_its_reason(bool oneWay, string reason)
+    [Fact]
+    public async Task An_object_of_a_product_that_is_only_read_is_parked()
     {
-        await using var harness = await OrchestratorHarness.Start(oneWay ? OneWay : TwoWay);
+        await using var harness = await OrchestratorHarness.Start(OneWay);
 
         Assert.Null(await harness.Send(Found));
         Assert.Null(await harness.Send(Found));
 
         var found = (await harness.FindObject(Crm, Ext))!;
-        Assert.Equal(("Parked", reason), (found.CurrentState, found.Reason));
+        Assert.Equal(("Parked", "one-way"), (found.CurrentState, found.Reason));
         Assert.Equal("Ann", found.Fields["name"]);
         Assert.Single(harness.Caught.Timeline);
         Assert.Empty(harness.Caught.Messages);
@@ -96,7 +94,7 @@ public sealed class FoundObjectTests
     [Fact]
     public async Task A_parked_object_that_a_customer_took_after_all_is_linked()
     {
-        await using var harness = await OrchestratorHarness.Start();
+        await using var harness = await OrchestratorHarness.Start(OneWay);
         await harness.Send(Found);
 
         Assert.Null(await harness.Send(Linked("c-1")));
@@ -110,9 +108,31 @@ public sealed class FoundObjectTests
     }
 
     [Fact]
+    public async Task A_late_copy_of_linked_does_not_end_the_asking()
+    {
+        await using var harness = await OrchestratorHarness.Start(OneWay);
+        await harness.Send(Found);
+        await harness.Send(Linked("c-1"));
+        await harness.Send(Relink("c-1", to: "c-2"));
+
+        Assert.Null(await harness.Send(Linked("c-1")));
+        Assert.Equal("Asking", (await harness.FindObject(Crm, Ext))!.CurrentState);
+
+        await harness.Send(Linked("c-2"));
+        // Nor does a late copy of "ask that one" begin it anew.
+        Assert.Null(await harness.Send(Relink("c-1", to: "c-2")));
+        Assert.Equal("Linked", (await harness.FindObject(Crm, Ext))!.CurrentState);
+
+        // Nor does it link again what the other turned away.
+        await harness.Send(Parked("c-2"));
+        Assert.Null(await harness.Send(Linked("c-1")));
+        Assert.Equal("Parked", (await harness.FindObject(Crm, Ext))!.CurrentState);
+    }
+
+    [Fact]
     public async Task An_object_whose_customer_became_another_asks_that_one_until_it_answers()
     {
-        await using var harness = await OrchestratorHarness.Start();
+        await using var harness = await OrchestratorHarness.Start(OneWay);
         await harness.Send(Found);
         await harness.Send(Linked("c-1"));
 

@@ -554,6 +554,34 @@ public sealed class LifeTests
     }
 
     [Fact]
+    public async Task A_request_without_a_meaning_in_a_state_is_a_row_that_says_so()
+    {
+        await using var story = await Scenario.InStep();
+        await story.Deleted();
+        await story.AnswerAll();
+        object[] requests =
+        [
+            Requests.Retry(null),
+            Requests.TakeSide("name", "golden"),
+            Requests.Release(Crm, spread: true),
+            Requests.Resync(null),
+            Requests.ReleaseLoop(),
+        ];
+
+        foreach (var request in requests)
+        {
+            Assert.Null(await story.Send(request));
+            var row = story.Harness.Caught.Timeline[^1];
+            Assert.Equal(
+                ("kim", "the customer is Removed; the request changed nothing"),
+                (row.RequestedBy, row.Reason)
+            );
+        }
+
+        Assert.Equal(requests.Length, story.Codes.Count(c => c.StartsWith("operator.", StringComparison.Ordinal)));
+    }
+
+    [Fact]
     public async Task A_request_about_an_unknown_customer_is_refused()
     {
         await using var story = await Scenario.Start();

@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using MassTransit;
 using MassTransit.Context;
+using MassTransit.Saga;
 using MassTransit.Scheduling;
 using MassTransit.Testing;
 using Microsoft.Extensions.DependencyInjection;
@@ -16,6 +17,7 @@ using Sync.Contracts.Systems;
 using Sync.Messaging.Batching;
 using Sync.Messaging.Outbox;
 using Sync.Orchestrator;
+using Sync.Orchestrator.Brakes;
 using Sync.Orchestrator.Customers;
 using Sync.Orchestrator.Customers.Merging;
 using Sync.Orchestrator.FoundObjects;
@@ -39,13 +41,22 @@ sealed class OrchestratorHarness : IAsyncDisposable
     OrchestratorHarness(Rules rules)
     {
         Rules = rules;
+        Surroundings = new TestSurroundings(this);
         _services = new ServiceCollection()
             .AddLogging(l => l.AddProvider(new CapturingLogs(Logs)))
             .AddMetrics()
             .AddSingleton<TimeProvider>(Time)
             .AddSingleton(rules)
             .AddSingleton<Telemetry>()
-            .AddSingleton<Orchestration>()
+            .AddSingleton(p => new Orchestration(
+                rules,
+                Time,
+                p.GetRequiredService<Telemetry>(),
+                p.GetRequiredService<ILogger<Orchestration>>()
+            )
+            {
+                Surroundings = Surroundings,
+            })
             .AddSingleton<ITopicProducer>(Caught)
             .AddSingleton<IBatchRows>(Caught)
             .AddMassTransitTestHarness(x =>
@@ -81,6 +92,12 @@ sealed class OrchestratorHarness : IAsyncDisposable
     public Rules Rules { get; }
     public FakeTimeProvider Time { get; } = new(new DateTimeOffset(2026, 1, 2, 3, 4, 5, TimeSpan.Zero));
     public Caught Caught { get; } = new();
+    public TestSurroundings Surroundings { get; }
+
+    /// <summary>Everybody, as the saga's store has them.</summary>
+    public IReadOnlyList<CustomerSync> Customers => All<CustomerSync>();
+
+    public IReadOnlyList<FoundObject> Objects => All<FoundObject>();
     public ConcurrentQueue<string> Logs { get; } = new();
 
     public static async Task<OrchestratorHarness> Start(Rules? rules = null)
@@ -138,6 +155,15 @@ sealed class OrchestratorHarness : IAsyncDisposable
         await _harness.Stop();
         await _services.DisposeAsync();
     }
+
+    List<T> All<T>()
+        where T : class, SagaStateMachineInstance =>
+        [
+            .. _services
+                .GetRequiredService<IndexedSagaDictionary<T>>()
+                .Select(saga => saga)
+                .OrderBy(saga => saga.CorrelationId),
+        ];
 
     ConsumeMessageSchedulerContext Scheduler(ConsumeContext message, IServiceProvider services) =>
         new(message, _ => new MessageScheduler(Caught, services.GetRequiredService<IBus>().Topology));
@@ -207,11 +233,72 @@ sealed class OrchestratorHarness : IAsyncDisposable
     }
 }
 
+/// <summary>
+/// What the database would answer, from the harness' own store; a test may hold answers back to make them stale. Deletions are
+/// counted in the timeline that was caught.
+/// </summary>
+sealed class TestSurroundings(OrchestratorHarness harness) : ISurroundings
+{
+    /// <summary>How many deletions of one system spread by themselves; what was seen before counts as committed.</summary>
+    public int DeletionBrake { get; set; } = int.MaxValue;
+    public TimeSpan DeletionWindow { get; set; } = TimeSpan.FromMinutes(1);
+
+    /// <summary>Answers of an earlier moment, by external id; null asks the store.</summary>
+    public Func<ObjectFound, IReadOnlyList<string>?> Stale { get; set; } = _ => null;
+
+    public Task<IReadOnlyList<string>> Candidates(ConsumeContext<ObjectFound> context) =>
+        Task.FromResult(Stale(context.Message) ?? Candidates(context.Message));
+
+    public IReadOnlyList<string> Candidates(ObjectFound found) =>
+        Standing.EmailKey(found.Fields.GetValueOrDefault(Paths.Email)) is { } key
+            ?
+            [
+                .. harness
+                    .Customers.Where(c =>
+                        c.CurrentState is "Live" or "Proposed" && c.EmailKey?.AsSpan().SequenceEqual(key) == true
+                    )
+                    .Select(c => c.CustomerId)
+                    .Order(StringComparer.Ordinal),
+            ]
+            : [];
+
+    public Task<Vanished?> Vanished(ConsumeContext<CustomerReported> context)
+    {
+        var report = context.Message;
+        var since = harness.Time.GetUtcNow() - DeletionWindow;
+        return Task.FromResult<Vanished?>(
+            new(
+                new DeletionCount(
+                    harness.Caught.Timeline.Count(t =>
+                        t.Code == Codes.DeletionSeen && t.System == report.System && t.At > since
+                    ),
+                    DeletionBrake
+                ),
+                harness.Objects.Any(o =>
+                    o.CurrentState == "Parked" && o.CustomerId == report.CustomerId && o.System == report.System
+                )
+            )
+        );
+    }
+
+    public Task<IReadOnlyList<ObjectName>> ObjectsOf(ConsumeContext<Erase> context) =>
+        Task.FromResult<IReadOnlyList<ObjectName>>([
+            .. harness
+                .Objects.Where(o => o.CustomerId == context.Message.CustomerId)
+                .Select(o => new ObjectName(o.System, o.Ext)),
+        ]);
+}
+
 /// <summary>What the machine wrote: messages, timeline rows, timers.</summary>
 sealed class Caught : ITopicProducer, IBatchRows, IScheduleMessageProvider
 {
     readonly ConcurrentQueue<object> _messages = new();
     readonly ConcurrentQueue<TimelineEntry> _timeline = new();
+
+    readonly ConcurrentQueue<Erasure> _erasures = new();
+
+    /// <summary>What our own tables were told to forget.</summary>
+    public IReadOnlyList<Erasure> Erasures => [.. _erasures];
 
     /// <summary>A failure to raise at the next message produced.</summary>
     public Exception? FailNext { get; set; }
@@ -235,7 +322,13 @@ sealed class Caught : ITopicProducer, IBatchRows, IScheduleMessageProvider
     }
 
     public void Add<TRow>(TRow row)
-        where TRow : class => _timeline.Enqueue(Assert.IsType<TimelineEntry>(row));
+        where TRow : class
+    {
+        if (row is Erasure erasure)
+            _erasures.Enqueue(erasure);
+        else
+            _timeline.Enqueue(Assert.IsType<TimelineEntry>(row));
+    }
 
     public Task<ScheduledMessage<T>> ScheduleSend<T>(
         Uri destinationAddress,

@@ -55,6 +55,58 @@ static class Requests
             System = system,
         };
 
+    public static Erase Erase() =>
+        new()
+        {
+            CustomerId = Scenario.Id,
+            RequestedBy = "kim",
+            RequestedAt = At,
+        };
+
+    public static ReleaseLoop ReleaseLoop() =>
+        new()
+        {
+            CustomerId = Scenario.Id,
+            RequestedBy = "kim",
+            RequestedAt = At,
+        };
+
+    public static AllowRecreate AllowRecreate() =>
+        new()
+        {
+            CustomerId = Scenario.Id,
+            RequestedBy = "kim",
+            RequestedAt = At,
+        };
+
+    public static LinkTo LinkTo(string system, string externalId, string customerId) =>
+        new()
+        {
+            System = system,
+            ExternalId = externalId,
+            RequestedBy = "kim",
+            RequestedAt = At,
+            CustomerId = customerId,
+        };
+
+    public static RetryObject RetryObject(string system, string externalId) =>
+        new()
+        {
+            System = system,
+            ExternalId = externalId,
+            RequestedBy = "kim",
+            RequestedAt = At,
+        };
+
+    public static IgnoreObject IgnoreObject(string system, string externalId) =>
+        new()
+        {
+            System = system,
+            ExternalId = externalId,
+            RequestedBy = "kim",
+            RequestedAt = At,
+        };
+
     public static LinkObject Link(string system, string externalId, bool minted, Dictionary<string, string?> fields) =>
         new()
         {

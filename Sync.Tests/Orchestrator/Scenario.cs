@@ -111,6 +111,9 @@ sealed class Scenario : IAsyncDisposable
         if (sent.Op == Operation.Delete)
             return Report(system) with { Ack = sent.Id, Outcome = Outcome.Done, Gone = true, Fields = null };
 
+        if (sent.Op == Operation.Erase)
+            return Report(system) with { Ack = sent.Id, Outcome = Outcome.Done, Fields = null, IdOnObject = false };
+
         var stored = sent.Write.ToDictionary(w => w.Key, w => Form(system, w.Key, w.Value), StringComparer.Ordinal);
         var report = Report(system, [.. stored.Select(s => (s.Key, s.Value)), .. edits]);
         return report with

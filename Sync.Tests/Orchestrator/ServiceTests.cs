@@ -34,13 +34,6 @@ public sealed class ServiceTests
             "product.customer.created.v1",
             """{"customerId":"c-1","revision":1,"customer":{"name":"Ann","email":"ann@example.com","phone":null,"attributes":{}}}"""
         );
-        await stage.Produce(
-            Topics.Reports("crm"),
-            "crm-7",
-            "sync.object.found.v1",
-            """{"system":"crm","externalId":"crm-7","fields":{"Name":"x"}}"""
-        );
-
         var commands = (await reader.Read(2)).ToList();
         Assert.All(commands, c => Assert.Equal(("c-1", "sync.customer.push.v1"), (c.Key, c.Header("ce_type"))));
         Assert.All(commands, c => Assert.Contains("\"operation\":\"create\"", c.Value, StringComparison.Ordinal));
@@ -53,13 +46,6 @@ public sealed class ServiceTests
             await stage.Database.Scalar<long>("select count(*) from sync.timeline where customer_id = 'c-1'")
         );
         Assert.Equal(1L, await stage.Database.Scalar<long>("select count(*) from sync.schedule"));
-        await Eventually.Is(
-            async () =>
-                await stage.Database.Scalar<long>(
-                    "select count(*) from dashboard.attention where external_id = 'crm-7'"
-                ) == 1,
-            "the found object is shown"
-        );
         Assert.Single(stage.Logs.Of(1000));
 
         // Whoever waits for an answer that was lost asks again, unchanged, when the timer rings.
@@ -91,6 +77,166 @@ public sealed class ServiceTests
             "the object is parked"
         );
         Assert.Equal(0L, await stage.Database.Scalar<long>("select count(*) from sync.customer"));
+    }
+
+    [Fact]
+    public async Task Objects_are_matched_by_email_deletions_braked_and_a_person_erased_in_the_database()
+    {
+        await using var stage = await Stage.Set(("Customers:DeletionBrake", "1"));
+        async Task Snapshot(string id, string email) =>
+            await stage.Produce(
+                Topics.Customers,
+                id,
+                "product.customer.created.v1",
+                $$"""{"customerId":"{{id}}","revision":1,"customer":{"name":"Ann","email":"{{email}}","phone":null} }"""
+            );
+        async Task Find(string ext, string email) =>
+            await stage.Produce(
+                Topics.Reports("billing"),
+                ext,
+                "sync.object.found.v1",
+                $$"""{"system":"billing","externalId":"{{ext}}","fields":{"name":"Ann","email":"{{email}}"} }"""
+            );
+        Task Is(string sql, string what) =>
+            Eventually.Is(async () => await stage.Database.Scalar<long>($"select count(*) from {sql}") > 0, what);
+
+        string[] ids = ["c-1", "c-2", "c-3"];
+        foreach (var id in ids)
+            await Snapshot(id, id == "c-3" ? "c@example.com" : "ab@example.com");
+        await Is("(select 1 from sync.customer having count(*) = 3) x", "three customers");
+
+        // One candidate, several, none: read by hash of the e-mail, whatever its case.
+        await Find("cus_c", " C@Example.com");
+        await Find("cus_ab", "AB@example.com");
+        await Find("cus_new", "new@example.com");
+        await Is(
+            "dashboard.attention where external_id = 'cus_ab' and detail = 'ambiguous: c-1, c-2'",
+            "several are named"
+        );
+        await Is("sync.found_object where ext = 'cus_c' and customer_id = 'c-3'", "the one is asked");
+        await Is("sync.customer where current_state = 'Proposed'", "nobody is a new person");
+
+        // Of three deletions one spreads: the count is read from the timeline, and goes on within a batch.
+        foreach (var id in ids)
+            await stage.Produce(
+                Topics.Reports("billing"),
+                id,
+                "sync.customer.reported.v1",
+                $$"""{"system":"billing","customerId":"{{id}}","generation":0,"obs":1,"externalId":"cus-{{id}}","gone":true}"""
+            );
+        await Is(
+            "(select 1 from dashboard.attention where reason = 'deletion-held' having count(*) = 2) x",
+            "two held"
+        );
+        Assert.Equal(
+            1L,
+            await stage.Database.Scalar<long>("select count(*) from sync.customer where current_state = 'Removing'")
+        );
+
+        // Somebody is erased whose record lies about in every table.
+        await stage.Database.Execute(
+            """
+            update sync.timeline set reason = 'Secretta' where customer_id = 'c-3';
+            insert into sync.dead_letter (id, direction, consumer_group, key, value, reason_code, reason)
+            values (gen_random_uuid(), 'in', 'g', 'c-3', 'Secretta', 'schema', 'x'),
+                   (gen_random_uuid(), 'in', 'g', 'other', 'theirs', 'schema', 'x');
+            """
+        );
+        await stage.Produce(
+            Topics.Requests,
+            "c-3",
+            "sync.request.erase.v1",
+            """{"customerId":"c-3","requestedBy":"kim","requestedAt":"2026-01-02T03:04:05.000Z"}"""
+        );
+        await Is("sync.timeline where customer_id = 'c-3' and code = 'operator.erase'", "erasure is asked for");
+        var delete = await Sent(stage, "product", "c-3");
+        await stage.Produce(
+            Topics.Customers,
+            "c-3",
+            "product.customer.deleted.v1",
+            $$"""{"customerId":"c-3","revision":2,"applied":{"commandId":"{{delete}}","outcome":"done"} }"""
+        );
+        foreach (var system in (string[])["billing", "crm"])
+            await Answer(stage, system, "c-3");
+        await Is("sync.customer where customer_id = 'c-3' and current_state = 'Removed'", "everybody deleted it");
+        foreach (var system in (string[])["billing", "crm"])
+            await Answer(stage, system, "c-3");
+        await Is("sync.customer where customer_id = 'c-3' and erased_at is not null", "everybody forgot");
+
+        Assert.Equal(
+            0L,
+            await stage.Database.Scalar<long>(
+                """
+                select (select count(*) from sync.timeline where customer_id = 'c-3' and reason = 'Secretta')
+                     + (select count(*) from sync.timeline where customer_id = 'c-3' and code <> 'erased' and paths <> '{}')
+                     + (select count(*) from sync.dead_letter where key = 'c-3')
+                     + (select count(*) from sync.customer c where customer_id = 'c-3' and c::text like '%example.com%')
+                """
+            )
+        );
+        Assert.Equal(1L, await stage.Database.Scalar<long>("select count(*) from sync.dead_letter"));
+        Assert.Equal(["billing", "billing", "crm", null, null], await Receipt(stage, "c-3"));
+    }
+
+    [Fact]
+    public async Task A_gap_of_a_feed_is_one_row_that_its_second_report_closes_in_any_order()
+    {
+        await using var stage = await Stage.Set();
+        async Task Gap(string id, string closed) =>
+            await stage.Produce(
+                Topics.Reports("billing"),
+                "events",
+                "sync.feed.gap.v1",
+                $$"""{"gapId":"{{id}}","system":"billing","feed":"events","reason":"older than the vendor keeps","openedAt":"2026-01-02T03:04:05.000Z"{{closed}}}"""
+            );
+        const string Closed = ""","closedAt":"2026-01-02T04:04:05.000Z" """;
+
+        await Gap("00000000-0000-0000-0000-000000000001", "");
+        await Gap("00000000-0000-0000-0000-000000000001", Closed);
+        await Gap("00000000-0000-0000-0000-000000000002", Closed);
+        await Gap("00000000-0000-0000-0000-000000000002", "");
+        await Gap("00000000-0000-0000-0000-000000000003", "");
+
+        await Eventually.Is(
+            async () =>
+                await stage.Database.Scalar<string>(
+                    "select string_agg(concat_ws(' ', right(gap_id::text, 1), system, feed, state), ', ' order by gap_id) from sync.feed_gap where gap_id is not null having count(*) = 3"
+                ) == "1 billing events closed, 2 billing events closed, 3 billing events open",
+            "three gaps, two of them closed"
+        );
+        Assert.Equal(0L, await stage.Database.Scalar<long>("select count(*) from sync.dead_letter"));
+    }
+
+    /// <summary>The vendor has not the object any more, whatever it is asked.</summary>
+    static async Task Answer(Stage stage, string system, string id)
+    {
+        var command = await Sent(stage, system, id);
+        var obs = await stage.Database.Scalar<long>(
+            $"select (systems #>> '{{systems,{system},obs}}')::bigint + 1 from sync.customer where customer_id = '{id}'"
+        );
+        await stage.Produce(
+            Topics.Reports(system),
+            id,
+            "sync.customer.reported.v1",
+            $$"""{"system":"{{system}}","customerId":"{{id}}","generation":0,"obs":{{obs}},"ack":"{{command}}","outcome":"done","gone":true}"""
+        );
+    }
+
+    static Task<string> Sent(Stage stage, string system, string id) =>
+        stage.Database.Scalar<string>(
+            $"select systems #>> '{{systems,{system},sent,id}}' from sync.customer where customer_id = '{id}'"
+        );
+
+    static async Task<List<string?>> Receipt(Stage stage, string id)
+    {
+        List<string?> systems = [];
+        await using var command = stage.Database.DataSource.CreateCommand(
+            $"select system from sync.timeline where customer_id = '{id}' and code = 'erased' order by system nulls last"
+        );
+        await using var rows = await command.ExecuteReaderAsync();
+        while (await rows.ReadAsync())
+            systems.Add(rows.IsDBNull(0) ? null : rows.GetString(0));
+        return systems;
     }
 
     [Fact]

@@ -270,7 +270,7 @@ public sealed class StorageTests
         Assert.StartsWith("customer|c-1||billing|deletion-held||", attention[0], StringComparison.Ordinal);
         Assert.Contains("spread", attention[0], StringComparison.Ordinal);
         Assert.StartsWith(
-            "object|c-1|crm-7|crm|parked||second object of customer c-1|",
+            "object|c-1|crm-7|crm|duplicate||second object of customer c-1|",
             attention[1],
             StringComparison.Ordinal
         );
@@ -279,6 +279,46 @@ public sealed class StorageTests
             string.Join('\n', [.. customers, .. attention]),
             StringComparison.OrdinalIgnoreCase
         );
+    }
+
+    [Fact]
+    public async Task What_an_operator_ignored_of_an_object_is_shown_again_for_another_reason()
+    {
+        await using var stage = await Stage.Set();
+        string[] reasons =
+        [
+            "ambiguous",
+            "unanswered",
+            "one-way",
+            "unmatched",
+            "duplicate of customer c-1",
+            "unknown customer",
+        ];
+        foreach (var reason in reasons)
+        {
+            foreach (var ignored in (string?[])[null, reason, "another"])
+                await stage.Insert(
+                    new FoundObject
+                    {
+                        CorrelationId = CustomerIds.ObjectId(Crm, $"{reason} {ignored}"),
+                        CurrentState = "Parked",
+                        System = Crm,
+                        Ext = $"{reason} {ignored}",
+                        Reason = reason,
+                        Ignored = ignored,
+                        Candidates = reason == "ambiguous" ? ["c-1", "c-2"] : [],
+                        Since = Now,
+                    }
+                );
+        }
+
+        var rows = await stage.Rows("select reason, detail, what_to_do from dashboard.attention order by 1");
+
+        Assert.Equal(2 * reasons.Length, rows.Count);
+        Assert.All(rows, row => Assert.Matches(@"^[a-z-]+\|.+\|.{20,}$", row));
+        Assert.Contains(rows, row => row.StartsWith("ambiguous|ambiguous: c-1, c-2|", StringComparison.Ordinal));
+        Assert.Contains(rows, row => row.StartsWith("duplicate|", StringComparison.Ordinal));
+        Assert.Contains(rows, row => row.StartsWith("unknown-customer|", StringComparison.Ordinal));
     }
 
     [Fact]

@@ -58,5 +58,14 @@ static class TestRules
             ),
         };
 
+    /// <summary>The same, with the tier changed by <paramref name="owner"/> alone.</summary>
+    public static SyncConfig OnlyTheOwnerWrites(string owner) =>
+        SyncConfig.Parse(
+            Systems,
+            System.Text.Encoding.UTF8.GetBytes(
+                $$"""[{ "path": "attributes.tier", "owner": "{{owner}}", "onConflict": "owner", "write": "only" }]"""
+            )
+        );
+
     public static Rules OneWay => TwoWay with { OneWay = true };
 }

@@ -8,6 +8,7 @@ using Sync.Contracts.Requests;
 using Sync.Contracts.Systems;
 using Sync.Mapping;
 using Sync.Orchestrator;
+using Sync.Orchestrator.Brakes;
 using Sync.Orchestrator.Customers;
 using Sync.Orchestrator.Customers.Merging;
 using Sync.Orchestrator.FoundObjects;
@@ -39,6 +40,7 @@ sealed class Machines
         var orchestration = new Orchestration(Rules, new WorldTime(), Telemetry, NullLogger<Orchestration>.Instance)
         {
             NextId = () => current!.NextId(),
+            Surroundings = new WorldSurroundings(),
         };
         _customers = new CustomerSyncStateMachine(orchestration);
         _objects = new FoundObjectStateMachine(orchestration, Telemetry, NullLogger<FoundObjectStateMachine>.Instance);
@@ -56,6 +58,18 @@ sealed class Machines
     }
 
     public (Sagas<CustomerSync> Customers, Sagas<FoundObject> Objects) Sagas() => (new(_customers), new(_objects));
+
+    /// <summary>Candidates by e-mail, now and then from before any of them was there.</summary>
+    sealed class WorldSurroundings : ISurroundings
+    {
+        public Task<IReadOnlyList<string>> Candidates(ConsumeContext<ObjectFound> context) =>
+            Task.FromResult(current!.Candidates(context.Message.Fields.GetValueOrDefault("email")));
+
+        public Task<Vanished?> Vanished(ConsumeContext<CustomerReported> context) => Task.FromResult<Vanished?>(null);
+
+        public Task<IReadOnlyList<ObjectName>> ObjectsOf(ConsumeContext<Erase> context) =>
+            Task.FromResult<IReadOnlyList<ObjectName>>([]);
+    }
 
     sealed class WorldTime : TimeProvider
     {

@@ -20,7 +20,10 @@ sealed class ProductModel(Profile profile, Action<string, object> emit, Action<s
 
     public static readonly string[] Fields = ["name", "email", "phone", "attributes.tier"];
 
-    public bool HasLive(string? email) => People.Values.Any(p => !p.Deleted && p.Fields["email"] == email);
+    public bool HasLive(string? email) => People.Values.Any(p => !p.Deleted && IsSame(p.Fields["email"], email));
+
+    /// <summary>A vendor stores another case of the same address: a product that compared it as text would know nobody.</summary>
+    static bool IsSame(string? a, string? b) => string.Equals(a, b, StringComparison.OrdinalIgnoreCase);
 
     public void PersonCreates(string id, Dictionary<string, string?> fields)
     {
@@ -105,7 +108,7 @@ sealed class ProductModel(Profile profile, Action<string, object> emit, Action<s
             ? People.Values.FirstOrDefault(p =>
                 !p.Deleted
                 && p.Id != command.CustomerId
-                && p.Fields["email"] == command.Write.GetValueOrDefault("email")
+                && IsSame(p.Fields["email"], command.Write.GetValueOrDefault("email"))
             )
             : null;
 

@@ -22,6 +22,7 @@ sealed class Witness(World world)
     Dictionary<string, string?> _baseBefore = [];
     HashSet<string> _heldBefore = [];
     long _obsBefore;
+    Guid? _sentBefore;
 
     public IReadOnlyList<(string Rule, string What)> Faults => _faults;
     public List<Edit> Edits { get; } = [];
@@ -55,6 +56,7 @@ sealed class Witness(World world)
         var system = about.System is { } name ? customer?.Systems.GetValueOrDefault(name) : null;
         _baseBefore = system is null ? [] : new(system.Base);
         _obsBefore = system?.Obs ?? 0;
+        _sentBefore = system?.Sent?.Id;
     }
 
     public void After(object message)
@@ -95,7 +97,16 @@ sealed class Witness(World world)
             {
                 // First contact.
                 var golden = _goldenBefore.GetValueOrDefault(path);
-                var chosen = _heldBefore.Contains(path) || report?.Over?.ContainsKey(path) == true;
+                // The same message may answer the command that wrote the field: what differs from that is an edit.
+                var written =
+                    report is { Ack: { } answered } && answered == _sentBefore ? report.Written
+                    : message is CustomerSnapshot { Applied: { } applied } && applied.CommandId == _sentBefore
+                        ? applied.Written
+                    : null;
+                var chosen =
+                    _heldBefore.Contains(path)
+                    || report?.Over?.ContainsKey(path) == true
+                    || written?.ContainsKey(path) == true;
                 if (golden is not null && customer.Golden.At(path) != golden && !chosen)
                     Fault(
                         "first contact overruled golden",

@@ -9,6 +9,7 @@ using Sync.Messaging.Batching;
 using Sync.Messaging.DeadLetters;
 using Sync.Messaging.Outbox;
 using Sync.Orchestrator.Customers;
+using Sync.Orchestrator.Customers.Merging;
 using Sync.Orchestrator.FoundObjects;
 
 namespace Sync.Tests.Simulation;
@@ -86,6 +87,23 @@ sealed partial class World : ITopicProducer, IBatchRows, IScheduleMessageProvide
 
     /// <summary>The deletion brake, closed or not as it happens.</summary>
     public bool Brakes(string system) => Profile.Brake > 0 && Chance.Is(Profile.Brake);
+
+    /// <summary>Customers with this e-mail as a search sees them: committed state, and sometimes older than all of them.</summary>
+    public IReadOnlyList<string> Candidates(string? email)
+    {
+        if (Standing.EmailKey(email) is not { } key || Chance.Is(0.3))
+            return [];
+        return
+        [
+            .. Customers
+                .Where(c =>
+                    c.CurrentState is nameof(Stage.Proposed) or nameof(Stage.Live)
+                    && c.EmailKey?.AsSpan().SequenceEqual(key) == true
+                )
+                .Select(c => c.CustomerId)
+                .Order(StringComparer.Ordinal),
+        ];
+    }
 
     public void Note(string line)
     {

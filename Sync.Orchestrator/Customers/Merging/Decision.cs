@@ -18,6 +18,12 @@ enum Facts
 
     /// <summary>The product has this person already.</summary>
     Joined = 64,
+
+    /// <summary>A removed id begins a new life.</summary>
+    Reborn = 128,
+
+    /// <summary>Our own tables forget the person.</summary>
+    Forget = 256,
 }
 
 enum Direction
@@ -48,6 +54,9 @@ sealed class Decision
     /// <summary>Paths whose golden value changed.</summary>
     public SortedSet<string> Changed { get; } = new(StringComparer.Ordinal);
 
+    /// <summary>Paths of which a system brought news, whoever won.</summary>
+    public SortedSet<string> News { get; } = new(StringComparer.Ordinal);
+
     /// <summary>A command that was answered "done" just now, with its system.</summary>
     public List<(string System, SentCommand Command)> Reached { get; } = [];
 
@@ -59,6 +68,7 @@ sealed class Decision
         Messages.AddRange(next.Messages);
         Notes.AddRange(next.Notes);
         Changed.UnionWith(next.Changed);
+        News.UnionWith(next.News);
         Reached.AddRange(next.Reached);
         return this;
     }
@@ -87,8 +97,12 @@ static class Codes
     public const string Released = "conflict.released";
     public const string Overwritten = "conflict.overwritten";
     public const string DeletionHeld = "deletion.held";
+    public const string DeletionSeen = "deletion.seen";
     public const string DeletionKept = "deletion.kept";
     public const string Linked = "object.linked";
+    public const string Replaced = "object.replaced";
+    public const string Asked = "object.asked";
+    public const string ObjectGone = "object.gone";
     public const string Parked = "object.parked";
     public const string Duplicate = "object.duplicate";
     public const string CommandCreate = "command.create";
@@ -97,9 +111,19 @@ static class Codes
     public const string CommandDeleteObject = "command.delete-object";
     public const string CommandRepeated = "command.repeated";
     public const string CommandRead = "command.read";
+    public const string CommandErase = "command.erase";
+    public const string Looping = "loop.held";
+    public const string Reborn = "reborn";
+    public const string Erased = "erased";
     public const string Retry = "operator.retry";
     public const string TakeSide = "operator.take-side";
     public const string Release = "operator.release";
     public const string Ignore = "operator.ignore";
     public const string Resync = "operator.resync";
+    public const string Erase = "operator.erase";
+    public const string ReleaseLoop = "operator.release-loop";
+    public const string AllowRecreate = "operator.allow-recreate";
+    public const string LinkTo = "operator.link-to";
+    public const string RetryObject = "operator.retry-object";
+    public const string IgnoreObject = "operator.ignore-object";
 }

@@ -14,22 +14,34 @@ static class Linking
         var system = sync.System(ask.System);
         if (system.Ext == ask.ExternalId)
         {
-            decision.Messages.Add(Linked(sync, ask));
+            decision.Messages.Add(Linked(sync, ask.System, ask.ExternalId));
             return decision;
         }
 
-        if (system.Ext is not null || system.Sent is not null || system.Gone)
+        // The deletion of its object waits for a person, and a person says that this one takes the place: nothing is deleted.
+        var replaces = ask.Decided && system.Gone && system.Brake == BrakeReasons.Held;
+        if (!replaces && (system.Ext is not null || system.Sent is not null || system.Gone))
         {
             decision.Messages.Add(Parked(sync, ask.System, ask.ExternalId, $"duplicate of customer {sync.CustomerId}"));
             decision.Notes.Add(new Note(Codes.Parked, ask.System) { ExternalId = ask.ExternalId });
             return decision;
         }
 
-        system.Ext = ask.ExternalId;
-        system.Linked = true;
-        system.IdOnObject = false;
-        decision.Messages.Add(Linked(sync, ask));
-        decision.Notes.Add(new Note(Codes.Linked, ask.System) { ExternalId = ask.ExternalId });
+        if (replaces)
+        {
+            system.BeginLife(ask.ExternalId);
+        }
+        else
+        {
+            system.Ext = ask.ExternalId;
+            system.Linked = true;
+            system.IdOnObject = false;
+        }
+
+        decision.Messages.Add(Linked(sync, ask.System, ask.ExternalId));
+        decision.Notes.Add(
+            new Note(replaces ? Codes.Replaced : Codes.Linked, ask.System) { ExternalId = ask.ExternalId }
+        );
         return decision.With(
             Observing.Observe(
                 sync,
@@ -125,11 +137,11 @@ static class Linking
             To = to,
         };
 
-    static ObjectLinked Linked(CustomerSync sync, LinkObject ask) =>
+    public static ObjectLinked Linked(CustomerSync sync, string system, string externalId) =>
         new()
         {
             CustomerId = sync.CustomerId,
-            System = ask.System,
-            ExternalId = ask.ExternalId,
+            System = system,
+            ExternalId = externalId,
         };
 }

@@ -86,6 +86,8 @@ static class Observing
         }
         else
         {
+            if (!firstContact)
+                decision.News.Add(path);
             bool take;
             if (!MayChange(sync, report.System, path, rules))
                 take = false;
@@ -130,7 +132,10 @@ static class Observing
             && MayChange(sync, name, field.Path, rules)
             && Resolve(sync, name, field.Path, value, rules, decision)
         )
+        {
+            decision.News.Add(field.Path);
             sync.Golden[field.Path] = Normaliser.Clean(value);
+        }
     }
 
     /// <summary>Who wins where golden has moved since the system last agreed with it.</summary>

@@ -41,23 +41,15 @@ static class Operating
                 "no deletion is held in that system; the request changed nothing"
             );
 
-        system.Brake = null;
         if (release.Spread)
         {
+            system.Brake = null;
             var spread = Noted(Codes.Release, release.System, "spread");
             spread.Facts = Facts.Spread;
             return spread;
         }
 
-        system.Gen++;
-        system.Gone = false;
-        system.Linked = false;
-        system.IdOnObject = false;
-        system.Ext = null;
-        system.Sent = null;
-        system.Base.Clear();
-        system.At.Clear();
-        system.Refused.Clear();
+        system.BeginLife(ext: null);
         return Noted(Codes.Release, release.System, "restore");
     }
 
@@ -75,6 +67,71 @@ static class Operating
         }
 
         return Noted(Codes.Ignore, system: null);
+    }
+
+    /// <summary>Opens the loop brake: the count begins anew, and what differs is asked for.</summary>
+    public static Decision ReleaseLoop(CustomerSync sync)
+    {
+        if (sync.Pace is not { Tripped: true } pace)
+            return Noted(Codes.ReleaseLoop, system: null, "the loop brake is not on; the request changed nothing");
+
+        var paths = pace.Alternating.ToArray();
+        sync.Pace = null;
+        return Noted(Codes.ReleaseLoop, system: null, reason: null, paths);
+    }
+
+    /// <summary>Follows a removed id that the product created again.</summary>
+    public static Decision AllowRecreate(CustomerSync sync, Rules rules)
+    {
+        if (sync.EraseAskedAt is not null)
+            return Noted(
+                Codes.AllowRecreate,
+                Contracts.SystemNames.Product,
+                "the customer was erased and nothing brings it back; the request changed nothing"
+            );
+        if (sync.System(Contracts.SystemNames.Product).Brake != BrakeReasons.Recreated)
+            return Noted(
+                Codes.AllowRecreate,
+                Contracts.SystemNames.Product,
+                "the product has not created this id again; the request changed nothing"
+            );
+
+        var decision = Noted(Codes.AllowRecreate, Contracts.SystemNames.Product);
+        Removing.Revive(sync, rules);
+        decision.Facts = Facts.Reborn;
+        return decision;
+    }
+
+    /// <summary>
+    /// Erases the person: systems delete by their policy, then they and our own tables forget. Objects found in vendors that
+    /// name the customer forget at once; they stay where they are, as far as nobody deletes them.
+    /// </summary>
+    public static Decision Erase(CustomerSync sync, IReadOnlyList<ObjectName> objects, Moment moment)
+    {
+        if (sync.EraseAskedAt is not null)
+            return Noted(Codes.Erase, system: null, "it was asked for before; the request changed nothing");
+
+        sync.EraseAskedAt = moment.Now;
+        var decision = Noted(Codes.Erase, system: null);
+        decision.Facts = Facts.Spread;
+        foreach (
+            var (system, ext) in sync
+                .Systems.Where(s => s.Key != Contracts.SystemNames.Product && s.Value.Ext is not null)
+                .Select(s => new ObjectName(s.Key, s.Value.Ext!))
+                .Union(objects)
+        )
+            decision.Messages.Add(
+                new ForgetObject
+                {
+                    CustomerId = sync.CustomerId,
+                    System = system,
+                    ExternalId = ext,
+                }
+            );
+        // A deletion that waited for a person has its answer.
+        foreach (var system in sync.Systems.Values.Where(s => s.Brake == BrakeReasons.Held))
+            system.Brake = null;
+        return decision;
     }
 
     /// <summary>Has every linked object read again and reported as it is. No state is changed.</summary>

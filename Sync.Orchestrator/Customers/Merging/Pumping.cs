@@ -26,6 +26,8 @@ static class Pumping
                 Send(sync, name, system, next, moment, decision);
         }
 
+        if (decision.Messages.Count > 0 && sync.Stage() == Stage.Removed && sync.EraseAskedAt is not null)
+            decision.Facts |= Facts.Forget;
         if (sync.Stage() == Stage.Removing && AllGone(sync, rules))
             decision.Facts |= Facts.AllGone;
         return decision;
@@ -90,7 +92,9 @@ static class Pumping
         switch (sync.Stage())
         {
             case Stage.Removing or Stage.Removed:
-                return IsDoomed(name, system) && rules.Commands(name) ? (Operation.Delete, []) : null;
+                if (IsDoomed(name, system) && rules.Commands(name))
+                    return (Operation.Delete, []);
+                return sync.Stage() == Stage.Removed && IsToForget(sync, name, system) ? (Operation.Erase, []) : null;
             case Stage.Proposed when !isProduct:
                 return null;
             case Stage.Proposed or Stage.Live:
@@ -99,15 +103,17 @@ static class Pumping
                 return null;
         }
 
-        // Never create, nor update, while a deletion is undecided.
-        if (system.Gone || !rules.Commands(name) || IsRefused(sync, system))
+        // Never create, nor update, while a deletion is undecided, or while vendors undo each other.
+        if (system.Gone || sync.Pace is { Tripped: true } || !rules.Commands(name) || IsRefused(sync, system))
             return null;
 
         List<string> paths;
         if (system.Linked)
         {
             paths = [.. Difference(sync, name, map, system)];
-            return paths.Count > 0 || (!isProduct && !system.IdOnObject) ? (Operation.Update, paths) : null;
+            // A product whose record was never seen, in a new life, is asked to show it: a command without a field does.
+            var unseen = isProduct && system.Base.Count == 0;
+            return paths.Count > 0 || unseen || (!isProduct && !system.IdOnObject) ? (Operation.Update, paths) : null;
         }
 
         paths = [.. map.Fields.Keys.Where(path => sync.Golden.At(path) is not null)];
@@ -120,6 +126,13 @@ static class Pumping
     /// <summary>A removal wants this object gone.</summary>
     static bool IsDoomed(string name, SystemState system) =>
         (name == SystemNames.Product ? system.Linked : system.Ext is not null) && !system.Gone && system.Brake is null;
+
+    /// <summary>An erased customer's adapter has not said yet that it forgot.</summary>
+    static bool IsToForget(CustomerSync sync, string name, SystemState system) =>
+        sync.EraseAskedAt is not null && name != SystemNames.Product && system.ErasedAt is null;
+
+    public static IEnumerable<string> Vendors(Rules rules) =>
+        rules.Config.Systems.Keys.Where(name => name != SystemNames.Product);
 
     /// <summary>It stays by configuration, or because a product that is only read cannot be told.</summary>
     static bool IsKept(CustomerSync sync, string name, SystemMap map, SystemState system, Rules rules) =>
@@ -158,6 +171,7 @@ static class Pumping
                 {
                     Operation.Create => Codes.CommandCreate,
                     Operation.Update => Codes.CommandUpdate,
+                    Operation.Erase => Codes.CommandErase,
                     _ => Codes.CommandDelete,
                 },
                 name,

@@ -40,6 +40,12 @@ sealed record Report
     public IReadOnlyDictionary<string, Overwritten> Over { get; init; } = new Dictionary<string, Overwritten>();
     public bool Undelete { get; init; }
 
+    /// <summary>The object that the vendor merged this one into.</summary>
+    public string? ReplacedBy { get; init; }
+
+    /// <summary>The customer whose id stands on that object.</summary>
+    public string? ReplacedByCustomer { get; init; }
+
     /// <summary>What changed may be a write of ours that a restored adapter has forgotten.</summary>
     public bool InDoubt { get; init; }
 
@@ -64,6 +70,8 @@ sealed record Report
             Own = report.Own ?? None,
             Over = report.Over ?? [],
             Undelete = report.Undelete,
+            ReplacedBy = report.ReplacedBy,
+            ReplacedByCustomer = report.ReplacedByCustomer,
             InDoubt = report.InDoubt,
         };
 

@@ -1,5 +1,6 @@
 using Sync.Contracts;
 using Sync.Mapping;
+using Sync.Orchestrator.Brakes;
 
 namespace Sync.Orchestrator.Customers.Merging;
 
@@ -11,6 +12,12 @@ namespace Sync.Orchestrator.Customers.Merging;
 /// <param name="DeletionBrake">Whether deletions seen in a system are held at that moment.</param>
 sealed record Rules(SyncConfig Config, bool OneWay, Func<string, DateTimeOffset, bool> DeletionBrake)
 {
+    /// <summary>Null follows all news.</summary>
+    public LoopBudget? Loop { get; init; }
+
+    /// <summary>A removed id that the product creates again begins a new life.</summary>
+    public bool AllowRecreate { get; init; }
+
     /// <summary>A command is repeated after this time in case a message was lost, and then after twice as long.</summary>
     public static readonly TimeSpan FirstRepeat = TimeSpan.FromMinutes(10);
 

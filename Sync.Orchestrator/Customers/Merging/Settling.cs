@@ -1,6 +1,7 @@
 using System.Globalization;
 using Sync.Contracts.Requests;
 using Sync.Contracts.Systems;
+using Sync.Orchestrator.Brakes;
 
 namespace Sync.Orchestrator.Customers.Merging;
 
@@ -10,7 +11,13 @@ namespace Sync.Orchestrator.Customers.Merging;
 /// </summary>
 static class Settling
 {
-    public static Decision Settle(CustomerSync sync, Report report, Rules rules, Moment moment)
+    public static Decision Settle(
+        CustomerSync sync,
+        Report report,
+        Rules rules,
+        Moment moment,
+        Vanished? vanished = null
+    )
     {
         var decision = new Decision();
         var system = sync.System(report.System);
@@ -30,11 +37,17 @@ static class Settling
         }
 
         if (report.FromProduct && !report.Gone)
+        {
             system.Linked = true;
+            // It cannot be asked, so what it shows is all the agreement there is.
+            if (rules.OneWay)
+                decision.Facts |= Facts.ProductAgreed;
+        }
+
         system.IdOnObject = report.IdOnObject;
 
         if (report.Ack is { } ack && system.Sent is { } sent && sent.Id == ack)
-            Answered(sync, system, sent, report, rules, decision);
+            Answered(sync, system, sent, report, rules, moment, decision);
         else
             decision.Notes.Add(
                 new Note(
@@ -50,35 +63,65 @@ static class Settling
             );
 
         if (report.Gone)
-            decision.With(OnGone(sync, report.System, rules, moment));
+            decision.With(OnGone(sync, report, rules, moment, vanished));
         else if (report.Fields is not null)
-            IsThere(sync, system, report, decision);
+            IsThere(sync, system, report, rules, decision);
         return decision;
     }
 
     /// <summary>
-    /// A deletion seen in a system. The deletion brake holds a vendor's; a product that is only read cannot follow one, so
-    /// there it always waits for a person.
+    /// A deletion seen in a system. A vendor's is held where too many come at once or where another object may have taken the
+    /// place; a product that is only read cannot follow one, so there it always waits for a person. An object that the vendor
+    /// merged into another was not deleted by anybody: the customer goes with the one that is left.
     /// </summary>
-    public static Decision OnGone(CustomerSync sync, string name, Rules rules, Moment moment)
+    static Decision OnGone(CustomerSync sync, Report report, Rules rules, Moment moment, Vanished? vanished)
     {
+        var name = report.System;
         var decision = new Decision();
         var system = sync.System(name);
         var known = system.Gone;
-        system.Gone = true;
         if (sync.Stage() is Stage.Removing or Stage.Removed or Stage.Merged)
-            return decision;
-        if (known && system.Brake == BrakeReasons.Held)
-            return decision;
-
-        if (name != Contracts.SystemNames.Product && (rules.OneWay || rules.DeletionBrake(name, moment.Now)))
         {
-            system.Brake = BrakeReasons.Held;
-            decision.Notes.Add(new Note(Codes.DeletionHeld, name));
+            system.Gone = true;
             return decision;
         }
 
-        decision.Facts = Facts.SomebodyDeleted;
+        if (known && system.Brake == BrakeReasons.Held)
+            return decision;
+
+        var free = report.ReplacedByCustomer is null || report.ReplacedByCustomer == sync.CustomerId;
+        if (report.ReplacedBy is { } winner && free && !report.FromProduct)
+        {
+            system.BeginLife(winner);
+            decision.Messages.Add(Linking.Linked(sync, name, winner));
+            decision.Notes.Add(new Note(Codes.Replaced, name) { ExternalId = winner });
+            return decision;
+        }
+
+        system.Gone = true;
+        if (report.FromProduct)
+        {
+            decision.Facts = Facts.SomebodyDeleted;
+            return decision;
+        }
+
+        decision.Notes.Add(new Note(Codes.DeletionSeen, name));
+        // Counted in any case: a brake that is on stays on until deletions become few again.
+        var tooMany = vanished?.IsTooMany() == true;
+        var why =
+            report.ReplacedBy is not null ? $"merged into an object of customer {report.ReplacedByCustomer}"
+            : rules.OneWay ? "the product is only read and cannot follow"
+            : vanished?.HasDuplicate == true ? "another object of this customer is parked and may have taken the place"
+            : tooMany || rules.DeletionBrake(name, moment.Now) ? "many objects vanished there at once"
+            : null;
+        if (why is null)
+        {
+            decision.Facts = Facts.SomebodyDeleted;
+            return decision;
+        }
+
+        system.Brake = BrakeReasons.Held;
+        decision.Notes.Add(new Note(Codes.DeletionHeld, name) { Reason = why });
         return decision;
     }
 
@@ -130,15 +173,8 @@ static class Settling
     /// <summary>A report of a generation that this saga never started: it is the older of the two, and takes it.</summary>
     static void TakeGeneration(SystemState system, Report report, Decision decision)
     {
+        system.BeginLife(ext: null);
         system.Gen = report.Gen!.Value;
-        system.Ext = null;
-        system.Linked = false;
-        system.Gone = false;
-        system.Brake = null;
-        system.Sent = null;
-        system.Base.Clear();
-        system.At.Clear();
-        system.Refused.Clear();
         decision.Notes.Add(new Note(Codes.NewerGeneration, report.System));
     }
 
@@ -152,14 +188,7 @@ static class Settling
         {
             system.Ext = report.Ext;
             system.Linked = true;
-            decision.Messages.Add(
-                new ObjectLinked
-                {
-                    CustomerId = sync.CustomerId,
-                    System = report.System,
-                    ExternalId = report.Ext!,
-                }
-            );
+            decision.Messages.Add(Linking.Linked(sync, report.System, report.Ext!));
             decision.Notes.Add(new Note(Codes.Linked, report.System) { ExternalId = report.Ext });
             if (sync.Stage() is Stage.Removed && !report.Gone)
                 decision.Facts |= Facts.OursIsBack;
@@ -188,10 +217,17 @@ static class Settling
         SentCommand sent,
         Report report,
         Rules rules,
+        Moment moment,
         Decision decision
     )
     {
         system.Sent = null;
+        if (sent.Op == Operation.Erase)
+        {
+            Forgot(sync, system, report, rules, moment, decision);
+            return;
+        }
+
         switch (report.Outcome)
         {
             case Outcome.Done or Outcome.Gone when sent.Op == Operation.Delete:
@@ -240,8 +276,33 @@ static class Settling
         );
     }
 
+    /// <summary>The adapter forgot the customer; when all did, that is the end.</summary>
+    static void Forgot(
+        CustomerSync sync,
+        SystemState system,
+        Report report,
+        Rules rules,
+        Moment moment,
+        Decision decision
+    )
+    {
+        if (report.Outcome != Outcome.Done)
+        {
+            decision.Notes.Add(new Note(Codes.AnsweredRefused, report.System) { Reason = report.Reason });
+            return;
+        }
+
+        system.ErasedAt = moment.Now;
+        decision.Notes.Add(new Note(Codes.Erased, report.System));
+        if (!Pumping.Vendors(rules).All(name => sync.System(name).ErasedAt is not null))
+            return;
+        sync.ErasedAt = moment.Now;
+        // Once more: what came between the removal and now.
+        decision.Facts |= Facts.Forget;
+    }
+
     /// <summary>The object stands there. Where it counted as gone, somebody, or a late write of ours, brought it back.</summary>
-    static void IsThere(CustomerSync sync, SystemState system, Report report, Decision decision)
+    static void IsThere(CustomerSync sync, SystemState system, Report report, Rules rules, Decision decision)
     {
         if (!system.Gone)
             return;
@@ -251,6 +312,17 @@ static class Settling
             system.Gone = false;
             system.Brake = null;
             decision.Notes.Add(new Note(Codes.Back, report.System));
+        }
+        else if (
+            report.FromProduct
+            && rules.AllowRecreate
+            && sync.EraseAskedAt is null
+            && sync.Stage() == Stage.Removed
+        )
+        {
+            Removing.Revive(sync, rules);
+            decision.Facts |= Facts.Reborn;
+            decision.Notes.Add(new Note(Codes.Reborn, report.System));
         }
         else if (report.FromProduct)
         {
@@ -265,6 +337,7 @@ static class Settling
         else if (system.Brake != BrakeReasons.Undeleted)
         {
             system.Gone = false;
+            system.ErasedAt = null;
             // The deletion that was held is decided by now, and nobody can release it any more.
             if (system.Brake == BrakeReasons.Held)
                 system.Brake = null;

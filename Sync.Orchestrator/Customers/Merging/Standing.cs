@@ -45,6 +45,8 @@ static class Standing
     static string? Attention(CustomerSync sync, Rules rules)
     {
         var stage = sync.Stage();
+        if (sync.Pace is { Tripped: true } pace && stage is Stage.Live or Stage.Proposed)
+            return $"{AttentionReasons.Loop} {CustomerSync.GoldenSide} {string.Join(',', pace.Alternating)}";
         foreach (var (name, map) in rules.Config.Systems)
         {
             var system = sync.System(name);
@@ -89,4 +91,5 @@ static class AttentionReasons
     public const string CommandRefused = "command-refused";
     public const string ValueRefused = "value-refused";
     public const string ConflictHeld = "conflict-held";
+    public const string Loop = "loop";
 }

@@ -60,6 +60,14 @@ namespace Sync.Orchestrator.Storage.Migrations
                         .HasColumnType("bytea")
                         .HasColumnName("email_key");
 
+                    b.Property<DateTimeOffset?>("EraseAskedAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("erase_asked_at");
+
+                    b.Property<DateTimeOffset?>("ErasedAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("erased_at");
+
                     b.Property<string>("Golden")
                         .IsRequired()
                         .HasColumnType("jsonb")
@@ -77,6 +85,10 @@ namespace Sync.Orchestrator.Storage.Migrations
                     b.Property<DateTimeOffset?>("MovedAt")
                         .HasColumnType("timestamp with time zone")
                         .HasColumnName("moved_at");
+
+                    b.Property<string>("Pace")
+                        .HasColumnType("jsonb")
+                        .HasColumnName("pace");
 
                     b.Property<long>("Revision")
                         .HasColumnType("bigint")
@@ -123,6 +135,13 @@ namespace Sync.Orchestrator.Storage.Migrations
                         .HasColumnType("integer")
                         .HasColumnName("attempt");
 
+                    b.PrimitiveCollection<string[]>("Candidates")
+                        .IsRequired()
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("text[]")
+                        .HasColumnName("candidates")
+                        .HasDefaultValueSql("'{}'");
+
                     b.Property<string>("CurrentState")
                         .IsRequired()
                         .HasColumnType("text")
@@ -131,6 +150,12 @@ namespace Sync.Orchestrator.Storage.Migrations
                     b.Property<string>("CustomerId")
                         .HasColumnType("text")
                         .HasColumnName("customer_id");
+
+                    b.Property<bool>("Decided")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("boolean")
+                        .HasDefaultValue(false)
+                        .HasColumnName("decided");
 
                     b.Property<Guid?>("DueToken")
                         .HasColumnType("uuid")
@@ -146,6 +171,14 @@ namespace Sync.Orchestrator.Storage.Migrations
                         .HasColumnType("jsonb")
                         .HasColumnName("fields");
 
+                    b.Property<string>("Former")
+                        .HasColumnType("text")
+                        .HasColumnName("former");
+
+                    b.Property<string>("Ignored")
+                        .HasColumnType("text")
+                        .HasColumnName("ignored");
+
                     b.Property<bool>("Minted")
                         .HasColumnType("boolean")
                         .HasColumnName("minted");
@@ -153,6 +186,12 @@ namespace Sync.Orchestrator.Storage.Migrations
                     b.Property<string>("Reason")
                         .HasColumnType("text")
                         .HasColumnName("reason");
+
+                    b.Property<bool>("Rereading")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("boolean")
+                        .HasDefaultValue(false)
+                        .HasColumnName("rereading");
 
                     b.Property<DateTimeOffset>("Since")
                         .HasColumnType("timestamp with time zone")
@@ -174,6 +213,10 @@ namespace Sync.Orchestrator.Storage.Migrations
                     b.HasIndex("CurrentState")
                         .HasDatabaseName("ix_found_object_current_state")
                         .HasFilter("current_state <> 'Linked'");
+
+                    b.HasIndex("CustomerId")
+                        .HasDatabaseName("ix_found_object_customer_id")
+                        .HasFilter("customer_id is not null");
 
                     b.ToTable("found_object", "sync");
                 });
@@ -268,6 +311,10 @@ namespace Sync.Orchestrator.Storage.Migrations
 
                     b.HasIndex("CorrelationId", "Id")
                         .HasDatabaseName("ix_timeline_correlation_id_id");
+
+                    b.HasIndex("System", "At")
+                        .HasDatabaseName("ix_timeline_system_at")
+                        .HasFilter("code = 'deletion.seen'");
 
                     b.ToTable("timeline", "sync");
                 });
