@@ -1,4 +1,6 @@
 using Microsoft.Extensions.Logging;
+using Sync.Adapter.Following;
+using Sync.Adapter.Vendors;
 
 namespace Sync.Adapter;
 
@@ -93,6 +95,57 @@ static partial class Log
 
     [LoggerMessage(3043, LogLevel.Warning, "Housekeeping failed; again at its next turn")]
     public static partial void HousekeepingFailed(this ILogger log, Exception exception);
+
+    [LoggerMessage(3050, LogLevel.Information, "{System}: follows {Feed}, take {Epoch}")]
+    public static partial void Follows(this ILogger log, string system, string feed, long epoch);
+
+    [LoggerMessage(3051, LogLevel.Information, "{System}: {Feed}, take {Epoch}, is another replica's by now")]
+    public static partial void LeaseLost(this ILogger log, string system, string feed, long epoch);
+
+    [LoggerMessage(3052, LogLevel.Warning, "{System}: {Feed} could not be given back; its lease runs out")]
+    public static partial void LeaseNotGivenBack(this ILogger log, string system, string feed, Exception exception);
+
+    [LoggerMessage(
+        3053,
+        LogLevel.Warning,
+        "{System}: {Feed} may have lost changes from {From} to {To}: {Reason}. Every object is looked at"
+    )]
+    public static partial void GapOpened(
+        this ILogger log,
+        string system,
+        string feed,
+        string reason,
+        DateTimeOffset? from,
+        DateTimeOffset? to
+    );
+
+    [LoggerMessage(3054, LogLevel.Warning, "{System}: {Feed} failed: {Code}, {FailureClass}; again in {Delay}")]
+    public static partial void FeedFailed(
+        this ILogger log,
+        string system,
+        string feed,
+        string code,
+        FailureClass failureClass,
+        TimeSpan delay
+    );
+
+    [LoggerMessage(3055, LogLevel.Error, "{System}: {Feed} failed; again in {Delay}")]
+    public static partial void FollowFailed(
+        this ILogger log,
+        string system,
+        string feed,
+        TimeSpan delay,
+        Exception exception
+    );
+
+    [LoggerMessage(3056, LogLevel.Information, "{System}: scan {ScanId} ({Kind}) begins; goes on {Resumed}")]
+    public static partial void ScanBegins(this ILogger log, string system, Guid scanId, ScanKind kind, bool resumed);
+
+    [LoggerMessage(3057, LogLevel.Information, "{System}: scan {ScanId} is done")]
+    public static partial void ScanDone(this ILogger log, string system, Guid scanId);
+
+    [LoggerMessage(3058, LogLevel.Warning, "{System}: the mapping has changed; every object is looked at")]
+    public static partial void MappingChanged(this ILogger log, string system);
 
     [LoggerMessage(3044, LogLevel.Warning, "Versions of all lanes raised: this database was restored")]
     public static partial void VersionsRaised(this ILogger log);

@@ -58,6 +58,12 @@ public static class Wire
             m => CustomerIds.Problem(m.CustomerId)
         ),
         Message(
+            "sync.object.read.v1",
+            ContractsJson.Default.ReadObject,
+            m => Topics.Commands(m.System),
+            m => m.ExternalId
+        ),
+        Message(
             "sync.customer.reported.v1",
             ContractsJson.Default.CustomerReported,
             m => Topics.Reports(m.System),
@@ -78,6 +84,7 @@ public static class Wire
             m => m.CustomerId,
             problem: m => CustomerIds.Problem(m.CustomerId)
         ),
+        Message("sync.feed.gap.v1", ContractsJson.Default.FeedGapReported, m => Topics.Reports(m.System), m => m.Feed),
         Request("sync.request.link-object.v1", ContractsJson.Default.LinkObject, m => m.CustomerId),
         Request("sync.request.object-linked.v1", ContractsJson.Default.ObjectLinked, m => m.ExternalId),
         Request("sync.request.object-parked.v1", ContractsJson.Default.ObjectParked, m => m.ExternalId),
@@ -89,6 +96,19 @@ public static class Wire
         Request("sync.request.release.v1", ContractsJson.Default.Release, m => m.CustomerId),
         Request("sync.request.ignore.v1", ContractsJson.Default.Ignore, m => m.CustomerId),
         Request("sync.request.resync.v1", ContractsJson.Default.Resync, m => m.CustomerId),
+        Request("sync.request.erase.v1", ContractsJson.Default.Erase, m => m.CustomerId),
+        Request("sync.request.release-loop.v1", ContractsJson.Default.ReleaseLoop, m => m.CustomerId),
+        Request("sync.request.allow-recreate.v1", ContractsJson.Default.AllowRecreate, m => m.CustomerId),
+        Message(
+            "sync.request.link-to.v1",
+            ContractsJson.Default.LinkTo,
+            _ => Topics.Requests,
+            m => m.ExternalId,
+            problem: m => CustomerIds.Problem(m.CustomerId)
+        ),
+        Request("sync.request.retry-object.v1", ContractsJson.Default.RetryObject, m => m.ExternalId),
+        Request("sync.request.ignore-object.v1", ContractsJson.Default.IgnoreObject, m => m.ExternalId),
+        Request("sync.request.forget-object.v1", ContractsJson.Default.ForgetObject, m => m.ExternalId),
     ];
 
     static WireMessage Customer<T>(string type, JsonTypeInfo<T> json)

@@ -5,6 +5,7 @@ using Sync.Mapping;
 using Sync.Messaging.Batching;
 using Sync.Messaging.Hosting;
 using Sync.Messaging.Kafka;
+using Sync.Messaging.Offsets;
 using Sync.Messaging.Sagas;
 using Sync.Messaging.Wire;
 using Sync.Orchestrator.Brakes;
@@ -32,6 +33,7 @@ static class OrchestratorServices
         services.AddSingleton<Telemetry>();
         services.AddSingleton<Orchestration>();
         services.AddHostedService<Announcement>();
+        services.AddSingleton<PartitionResume>();
 
         services
             .AddOptions<TopicChecks>()

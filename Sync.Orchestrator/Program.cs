@@ -1,11 +1,11 @@
-using Sync.Contracts;
 using Sync.Messaging.Hosting;
-using Sync.Orchestrator;
-using Sync.Orchestrator.Storage;
+using Sync.Orchestrator.Commands;
 
-var builder = SyncProcess.CreateBuilder(
+if (!CommandLine.Owns(args))
+    return await SyncProcess.Run(CommandLine.ProcessBuilder(args), args);
+
+return await CommandLine.Run(
     args,
-    new ProcessIdentity("orchestrator", Schema: OrchestratorDb.Schema, Group: Groups.Orchestrator)
+    new Terminal(Console.In, Console.Out, Console.Error, !Console.IsOutputRedirected, !Console.IsInputRedirected),
+    CancellationToken.None
 );
-builder.Services.AddOrchestrator();
-return await SyncProcess.Run(builder, args);

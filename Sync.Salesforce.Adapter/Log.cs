@@ -36,17 +36,8 @@ static partial class Log
     [LoggerMessage(2511, LogLevel.Information, "Salesforce closed the stream after {Lived}")]
     public static partial void StreamClosed(this ILogger logger, TimeSpan lived);
 
-    [LoggerMessage(
-        2512,
-        LogLevel.Warning,
-        "Event {EventId} of schema {SchemaId} does not tell what changed: {Reason}"
-    )]
-    public static partial void EventTellsNothing(
-        this ILogger logger,
-        string reason,
-        string? eventId,
-        string? schemaId
-    );
+    [LoggerMessage(2512, LogLevel.Warning, "Event {EventId} of schema {SchemaId} does not tell what changed: {Reason}")]
+    public static partial void EventTellsNothing(this ILogger logger, string reason, string? eventId, string? schemaId);
 
     [LoggerMessage(2513, LogLevel.Debug, "Swept Salesforce from {Since} to {Furthest}")]
     public static partial void Swept(this ILogger logger, DateTimeOffset since, DateTimeOffset furthest);

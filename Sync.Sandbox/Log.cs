@@ -55,6 +55,13 @@ static partial class Log
     [LoggerMessage(5020, LogLevel.Information, "Fault {Id} is on: {Vendor} {Kind} {Operation}")]
     public static partial void FaultOn(this ILogger log, int id, string vendor, FaultKind kind, string operation);
 
+    [LoggerMessage(
+        5023,
+        LogLevel.Warning,
+        "Stripe's event {Event} could not be delivered to {Endpoint} and is given up"
+    )]
+    public static partial void WebhookGivenUp(this ILogger log, string @event, string endpoint);
+
     [LoggerMessage(5021, LogLevel.Information, "Faults are off: {Vendor}")]
     public static partial void FaultsOff(this ILogger log, string vendor);
 

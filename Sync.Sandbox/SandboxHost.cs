@@ -55,7 +55,7 @@ sealed class SandboxHost : IAsyncDisposable
             options.Seed,
             clock
         );
-        Stripe = new StripeAccount(options.Seed, TimeSpan.FromSeconds(options.StripeSearchLagSeconds), clock);
+        Stripe = new StripeAccount(options.Seed, TimeSpan.FromSeconds(options.StripeSearchLagSeconds), clock, _log);
         Salesforce = new SalesforceOrg(options.Seed, clock);
         StripeKeys = new StripeKeys(clock);
         SalesforceTokens = new SalesforceTokens(
@@ -243,7 +243,9 @@ sealed class SandboxHost : IAsyncDisposable
         await _stripe.DisposeAsync();
         await _salesforce.DisposeAsync();
         await _salesforceEvents.DisposeAsync();
+        SalesforceEvents.Dispose();
         _tls.Dispose();
+        await Stripe.DisposeAsync();
         if (_raw.IsValueCreated)
             _raw.Value.Dispose();
         if (Kafka is not null)

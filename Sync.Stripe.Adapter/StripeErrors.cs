@@ -75,7 +75,7 @@ static class StripeErrors
         "403",
         ErrorAction.PauseAll,
         "the API key may not do this",
-        "give the key read and write permission for customers, and read for subscriptions"
+        "give the key read and write permission for customers, and read for subscriptions and events"
     );
     static readonly ErrorRow Blocked = new(
         "request_blocked",
@@ -173,6 +173,27 @@ static class StripeErrors
         Redirect,
         Unreadable,
     ];
+
+    /// <summary>For calls whose refusal says nothing about a customer.</summary>
+    public static VendorResult.Failed AsFailure(VendorResult error) =>
+        error switch
+        {
+            VendorResult.Failed failed => failed,
+            VendorResult.Refused refused => new(FailureClass.PauseAll, refused.Code, refused.Reason, Definite: true)
+            {
+                RequestId = error.RequestId,
+            },
+            _ => new(FailureClass.PauseAll, "404", "there is no such call at this address; check STRIPE__APIBASE", true)
+            {
+                RequestId = error.RequestId,
+            },
+        };
+
+    /// <summary>Whether a list was asked to go on from something that Stripe does not know.</summary>
+    public static bool IsUnknownId(VendorResult error) => error is VendorResult.Gone;
+
+    /// <summary>An answer of 200 that lacks what every such answer has.</summary>
+    public static VendorResult.Failed Nonsense { get; } = Unreadable.AsFailure(writes: false);
 
     /// <param name="writes">Whether the request could have had an effect.</param>
     public static VendorResult Classify(StripeException exception, StripeMapping mapping, bool writes)

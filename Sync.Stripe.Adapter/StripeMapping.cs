@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Stripe;
 using Sync.Adapter.Vendors;
 using Sync.Contracts;
@@ -110,12 +111,74 @@ sealed class StripeMapping
         {
             ExternalId = customer.Id,
             Fields = _byPath.ToDictionary(f => f.Key, f => Some(f.Value.Read(customer)), StringComparer.Ordinal),
-            CustomerId = Some(customer.Metadata?.GetValueOrDefault(CustomerIdKey)),
+            CustomerId = CustomerIdIn(customer.Metadata?.GetValueOrDefault(CustomerIdKey)),
             Stamp = Guid.TryParse(customer.Metadata?.GetValueOrDefault(StampKey), out var stamp) ? stamp : null,
             LastModifiedByUs = fresh,
             CreatedByUs = created,
             Deleted = customer.Deleted ?? false,
         };
+
+    /// <summary>Every mapped path of a customer in JSON; null when a member is not of the kind that it should be.</summary>
+    public Dictionary<string, string?>? FieldsOf(JsonElement customer)
+    {
+        Dictionary<string, string?> fields = new(StringComparer.Ordinal);
+        foreach (var (path, field) in _byPath)
+        {
+            if (!Find(customer, field.To, out _, out var value))
+                return null;
+            fields[path] = value;
+        }
+
+        return fields;
+    }
+
+    /// <summary>What an update's mapped paths held before: those that <c>previous_attributes</c> names, by itself or in a hash.</summary>
+    public Dictionary<string, string?> PreviousOf(JsonElement attributes)
+    {
+        Dictionary<string, string?> fields = new(StringComparer.Ordinal);
+        foreach (var (path, field) in _byPath)
+        {
+            if (Find(attributes, field.To, out var isThere, out var value) && isThere)
+                fields[path] = value;
+        }
+
+        return fields;
+    }
+
+    /// <summary>Our customer id on a customer in JSON; null when it is none that a product could have.</summary>
+    public static string? CustomerIdOf(JsonElement customer) =>
+        Find(customer, MetadataPrefix + CustomerIdKey, out _, out var id) ? CustomerIdIn(id) : null;
+
+    public static Guid? StampOf(JsonElement customer) =>
+        Find(customer, MetadataPrefix + StampKey, out _, out var stamp) && Guid.TryParse(stamp, out var id) ? id : null;
+
+    // Somebody's own note under our key is not an id, and the object is nobody's.
+    static string? CustomerIdIn(string? text) => CustomerIds.Problem(text) is null ? text : null;
+
+    /// <summary>A member, or one of a hash. False when it is neither text nor null, or no text that can be stored.</summary>
+    /// <param name="isThere">It, or its whole hash, stands there, if only as null.</param>
+    static bool Find(JsonElement element, string to, out bool isThere, out string? value)
+    {
+        (isThere, value) = (false, null);
+        var dot = to.IndexOf('.', StringComparison.Ordinal);
+        if (!element.TryGetProperty(dot < 0 ? to : to[..dot], out var found))
+            return true;
+        if (dot >= 0 && found.ValueKind is not JsonValueKind.Null)
+        {
+            if (found.ValueKind is not JsonValueKind.Object)
+                return false;
+            if (!found.TryGetProperty(to[(dot + 1)..], out found))
+                return true;
+        }
+
+        isThere = true;
+        if (found.ValueKind is JsonValueKind.Null)
+            return true;
+        if (found.ValueKind is not JsonValueKind.String)
+            return false;
+        value = Some(found.GetString());
+        return value is null || !value.Contains('\0', StringComparison.Ordinal);
+    }
 
     /// <summary>The path of a parameter as an error names it: <c>email</c>, <c>address[line1]</c>, <c>metadata[tier]</c>.</summary>
     public string? PathOf(string? parameter) =>

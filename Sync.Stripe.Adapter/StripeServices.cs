@@ -1,8 +1,15 @@
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Options;
+using Npgsql;
+using Sync.Adapter.Following;
+using Sync.Adapter.Hosting;
+using Sync.Adapter.Intake;
 using Sync.Adapter.Vendors;
 using Sync.Messaging.Hosting;
 using Sync.Stripe.Adapter.Client;
+using Sync.Stripe.Adapter.Events;
+using Sync.Stripe.Adapter.Storage;
+using Sync.Stripe.Adapter.Webhooks;
 
 namespace Sync.Stripe.Adapter;
 
@@ -26,6 +33,23 @@ static class StripeServices
             )
         );
         services.AddSingleton<IVendor, StripeVendor>();
+        services.AddSingleton(p => new EventReader(
+            p.GetRequiredService<StripeMapping>(),
+            p.GetRequiredService<IOptions<MappingOptions>>().Value.Environment
+        ));
+        services.AddSingleton<IFeed, EventsFeed>();
+        services.AddSingleton<IListing, CustomerListing>();
+        services.AddSingleton<WebhookMetrics>();
+        services.AddSingleton<WebhookSignal>();
+        services.AddSingleton(p => new WebhookStore(
+            p.GetRequiredService<NpgsqlDataSource>(),
+            StripeDb.Schema,
+            p.GetRequiredService<EventReader>(),
+            p.GetRequiredService<IHintIntake>()
+        ));
+        services.AddSingleton<WebhookDoor>();
+        services.AddHostedService<WebhookWorker>();
+        services.AddHostedService(p => p.GetRequiredService<WebhookDoor>());
         return services;
     }
 }

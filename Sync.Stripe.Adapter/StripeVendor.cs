@@ -132,7 +132,7 @@ sealed class StripeVendor(StripeApi api, StripeMapping mapping, TimeProvider tim
             cancellationToken
         );
         if (search.Error is { } error)
-            return new([], AsFailure(error));
+            return new([], StripeErrors.AsFailure(error));
         Keep(search.Value!.Data);
         return new([.. found.Values], null);
 
@@ -155,7 +155,7 @@ sealed class StripeVendor(StripeApi api, StripeMapping mapping, TimeProvider tim
         {
             var answer = await api.ListCustomers(options, cancellationToken);
             if (answer.Error is { } error)
-                return new([], page, false, AsFailure(error));
+                return new([], page, false, StripeErrors.AsFailure(error));
 
             customers.AddRange(answer.Value!.Data);
             if (!answer.Value.HasMore || answer.Value.Data.Count == 0)
@@ -189,7 +189,7 @@ sealed class StripeVendor(StripeApi api, StripeMapping mapping, TimeProvider tim
                 answer.Replayed
             ),
             // A create names no object that could be missing.
-            VendorResult.Gone gone when created => AsFailure(gone),
+            VendorResult.Gone gone when created => StripeErrors.AsFailure(gone),
             var error => error,
         };
         return result with { RequestId = answer.RequestId, Calls = answer.Calls };
@@ -258,21 +258,6 @@ sealed class StripeVendor(StripeApi api, StripeMapping mapping, TimeProvider tim
             $"the list is longer than {MaxPages} pages of {PageSize}",
             Definite: true
         );
-
-    /// <summary>For calls whose refusal says nothing about a customer.</summary>
-    static VendorResult.Failed AsFailure(VendorResult error) =>
-        error switch
-        {
-            VendorResult.Failed failed => failed,
-            VendorResult.Refused refused => new(FailureClass.PauseAll, refused.Code, refused.Reason, Definite: true)
-            {
-                RequestId = error.RequestId,
-            },
-            _ => new(FailureClass.PauseAll, "404", "there is no such call at this address; check STRIPE__APIBASE", true)
-            {
-                RequestId = error.RequestId,
-            },
-        };
 
     static string Quote(string text) =>
         text.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("'", "\\'", StringComparison.Ordinal);

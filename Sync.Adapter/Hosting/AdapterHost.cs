@@ -5,6 +5,7 @@ using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Npgsql;
 using Sync.Adapter.Budget;
+using Sync.Adapter.Following;
 using Sync.Adapter.Intake;
 using Sync.Adapter.Links;
 using Sync.Adapter.Vendors;
@@ -76,7 +77,7 @@ public static class AdapterHost
     }
 
     /// <summary>The frame without Kafka: intake, workers, housekeeping.</summary>
-    static void AddAdapter(this IServiceCollection services, string system)
+    internal static void AddAdapter(this IServiceCollection services, string system)
     {
         services.AddSettings<AdapterOptions>(AdapterOptions.Section);
         services.AddSettings<MappingOptions>(MappingOptions.Section);
@@ -90,6 +91,7 @@ public static class AdapterHost
         services.AddSingleton<WorkSignal>();
         services.AddSingleton<WorkWriter>();
         services.AddSingleton<HintIntake>();
+        services.AddSingleton<IHintIntake>(p => p.GetRequiredService<HintIntake>());
         services.AddBatchRows<WorkRow, WorkWriter>();
         services.AddSingleton<IBacklog, WorkBacklog>();
 
@@ -98,6 +100,7 @@ public static class AdapterHost
             system,
             p.GetRequiredService<IOutbox>()
         ));
+        services.AddSingleton<ILinkStore>(p => p.GetRequiredService<LinkStore>());
         services.AddSingleton<IRestoreHook, RaiseVersions>();
         services.AddSingleton(_ => new AdapterTelemetry(system));
         services.AddSingleton<IAdapterHealth, AdapterHealth>();
@@ -123,12 +126,37 @@ public static class AdapterHost
         ));
         services.AddSingleton<VendorCalls>();
         services.AddSingleton<LaneCommits>();
+        services.AddSingleton<FeedStore>();
+        services.AddSingleton<ScanStore>();
         services.AddHostedService<Housekeeping>();
         services.AddHostedService(p =>
             ActivatorUtilities.CreateInstance<Workers>(
                 p,
                 p.GetRequiredService<IOptions<ReplicaOptions>>().Value.Replica
             )
+        );
+        services.AddHostedService(p => FeedsOf(p, system));
+    }
+
+    static Feeds FeedsOf(IServiceProvider p, string system)
+    {
+        var log = p.GetRequiredService<ILogger<Feeds>>();
+        var followers = p.GetServices<IFeed>()
+            .Select(feed => ActivatorUtilities.CreateInstance<Follower>(p, feed, system, log));
+        var scanner = p.GetService<IListing>() is { } listing
+            ? ActivatorUtilities.CreateInstance<Scanner>(p, listing, system, log)
+            : null;
+        return new(
+            [.. followers],
+            scanner,
+            p.GetRequiredService<FeedStore>(),
+            p.GetRequiredService<ScanStore>(),
+            p.GetRequiredService<Backoff>(),
+            p.GetRequiredService<IMayWork>(),
+            p.GetRequiredService<TimeProvider>(),
+            system,
+            p.GetRequiredService<IOptions<ReplicaOptions>>().Value.Replica,
+            log
         );
     }
 }

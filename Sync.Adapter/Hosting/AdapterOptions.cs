@@ -35,6 +35,10 @@ public sealed class AdapterOptions
     [Range(1, 25, ErrorMessage = "must be 1 to 25")]
     public int StopSeconds { get; init; } = 10;
 
+    /// <summary>From one scan of all objects of the vendor to the next; 0 for none but those after a gap.</summary>
+    [Range(0, 720, ErrorMessage = "must be 0 to 720")]
+    public int ScanHours { get; init; } = 24;
+
     /// <summary>Hashes of answered commands are kept this long: a command delivered later than that would be taken for a new one.</summary>
     [Range(1, 400, ErrorMessage = "must be 1 to 400")]
     public int LedgerDays { get; init; } = 30;

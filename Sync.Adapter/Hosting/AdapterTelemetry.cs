@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
+using Sync.Adapter.Following;
 
 namespace Sync.Adapter.Hosting;
 
@@ -18,6 +19,10 @@ sealed class AdapterTelemetry : IDisposable
     readonly Counter<long> _refusals;
     readonly Counter<long> _fenced;
     readonly Counter<long> _waits;
+    readonly Histogram<double> _feedLag;
+    readonly Counter<long> _feedHints;
+    readonly Counter<long> _feedFailures;
+    IReadOnlyList<FeedState> _feeds = [];
     long _due;
     long _failing;
     double _oldest;
@@ -42,6 +47,25 @@ sealed class AdapterTelemetry : IDisposable
             "sync.adapter.waits",
             "{lane}",
             "Lanes given back to wait for the vendor, by reason"
+        );
+        _feedLag = _meter.CreateHistogram<double>(
+            "sync.adapter.feed.lag",
+            "s",
+            "Age of a page's newest change when the page was stored, by feed"
+        );
+        _feedHints = _meter.CreateCounter<long>("sync.adapter.feed.hints", "{hint}", "Changes that feeds told of");
+        _feedFailures = _meter.CreateCounter<long>("sync.adapter.feed.failures", "{failure}", "Follows that failed");
+        _meter.CreateObservableGauge(
+            "sync.adapter.feed.silence",
+            () => OfFeeds(f => f.SilentSeconds),
+            "s",
+            "Since the vendor last said anything in a feed, if only that nothing is new"
+        );
+        _meter.CreateObservableGauge(
+            "sync.adapter.feed.last_change",
+            () => OfFeeds(f => f.NewestSeconds),
+            "s",
+            "Since the newest change that a feed told of"
         );
         _meter.CreateObservableGauge(
             "sync.adapter.lanes.due",
@@ -72,6 +96,27 @@ sealed class AdapterTelemetry : IDisposable
 
     public void Round(string kind, string outcome, TimeSpan duration) =>
         _rounds.Record(duration.TotalSeconds, [_system, new("sync.work", kind), new("sync.outcome", outcome)]);
+
+    /// <summary>A page of a feed was stored.</summary>
+    public void Page(string feed, int hints, DateTimeOffset? newest, DateTimeOffset now)
+    {
+        _feedHints.Add(hints, _system, new("sync.feed", feed));
+        if (newest is { } at)
+            _feedLag.Record(Math.Max(0, (now - at).TotalSeconds), _system, new("sync.feed", feed));
+    }
+
+    public void FeedFailed(string feed, string code) =>
+        _feedFailures.Add(1, _system, new("sync.feed", feed), new("sync.reason", code));
+
+    public void Feeds(IReadOnlyList<FeedState> feeds) => Volatile.Write(ref _feeds, feeds);
+
+    List<Measurement<double>> OfFeeds(Func<FeedState, double?> value) =>
+        [
+            .. Volatile
+                .Read(ref _feeds)
+                .Where(f => value(f) is not null)
+                .Select(f => new Measurement<double>(value(f)!.Value, _system, new("sync.feed", f.Feed))),
+        ];
 
     public void Refused() => _refusals.Add(1, _system);
 

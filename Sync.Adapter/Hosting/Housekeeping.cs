@@ -2,6 +2,7 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Npgsql;
 using Sync.Adapter.Budget;
+using Sync.Adapter.Following;
 using Sync.Adapter.Links;
 
 namespace Sync.Adapter.Hosting;
@@ -10,6 +11,7 @@ namespace Sync.Adapter.Hosting;
 sealed class Housekeeping(
     NpgsqlDataSource source,
     LinkStore store,
+    FeedStore feeds,
     ApiUsage usage,
     AdapterTelemetry telemetry,
     AdapterOptions options,
@@ -45,6 +47,8 @@ sealed class Housekeeping(
             await usage.Flush(source, cancellationToken);
             var (due, failing, oldest) = await store.Waiting(cancellationToken);
             telemetry.Lanes(due, failing, oldest);
+            telemetry.Feeds(await feeds.States(cancellationToken));
+            await feeds.CleanUp(Piece, cancellationToken);
             await store.CleanUp(TimeSpan.FromDays(options.LedgerDays), Piece, cancellationToken);
         }
         catch (Exception e) when (e is not OperationCanceledException || !cancellationToken.IsCancellationRequested)

@@ -52,6 +52,8 @@ public static class AdapterTables
               dead_exts   text[] not null default '{}',
               version     bigint not null,
               last        jsonb,
+              stamp       uuid,
+              restored_at timestamptz,
               found       boolean not null default false,
               taken_by    text,
               taken_until timestamptz,
@@ -62,10 +64,11 @@ public static class AdapterTables
             create index link_due on {{s}}.link (due_at) where due_at is not null;
 
             -- The version that new rows of link start with: raised when this database was restored, so that no report is numbered below one
-            -- that the saga has seen.
+            -- that the saga has seen. A new row may be a lane that the backup did not know, so it begins as a restored one.
             create table {{s}}.link_start (
               one     boolean primary key default true check (one),
-              version bigint not null default 0
+              version bigint not null default 0,
+              restored_at timestamptz
             );
             insert into {{s}}.link_start default values;
 

@@ -24,6 +24,15 @@ sealed record Link
     /// <summary>The mapped record as last reported; null when nothing was, or the object is gone.</summary>
     public IReadOnlyDictionary<string, string?>? Last { get; init; }
 
+    /// <summary>The command of ours whose write was the last to land, as the object showed when it was last reported.</summary>
+    public Guid? Stamp { get; init; }
+
+    /// <summary>
+    /// When this database was restored from a backup, as long as a write of ours that the backup does not know may still be
+    /// met; null otherwise.
+    /// </summary>
+    public DateTimeOffset? RestoredAt { get; init; }
+
     /// <summary>An object without a customer was reported as found; said once.</summary>
     public bool Found { get; init; }
 

@@ -8,15 +8,11 @@ using Sync.Messaging.Outbox;
 
 namespace Sync.Adapter.Links;
 
-/// <param name="Fenced">Lanes whose row did not match.</param>
-/// <param name="MoreWork">Some lane has work again, or still.</param>
-sealed record CommitResult(IReadOnlySet<string> Fenced, bool MoreWork);
-
 /// <summary>
 /// The SQL of lanes. Every statement that may wait for several lanes locks them in the order of <c>lane</c>; the take skips
 /// locked ones, so it may choose by <c>due_at</c>.
 /// </summary>
-sealed class LinkStore(NpgsqlDataSource source, string schema, IOutbox outbox)
+sealed class LinkStore(NpgsqlDataSource source, string schema, IOutbox outbox) : ILinkStore
 {
     /// <summary>A worker that is not done by then is taken for dead; one that still lives fails at the fence.</summary>
     public static readonly TimeSpan Lease = TimeSpan.FromSeconds(60);
@@ -26,11 +22,7 @@ sealed class LinkStore(NpgsqlDataSource source, string schema, IOutbox outbox)
 
     readonly string _s = AdapterTables.Quoted(schema);
 
-    /// <summary>
-    /// Ends the leases that this replica took in an earlier life, so that a crash costs no minute of waiting. Should that
-    /// life not be over, it fails at the fence, as behind any lease that ran out.
-    /// </summary>
-    /// <returns>How many there were.</returns>
+    /// <inheritdoc/>
     public async Task<int> EndLeases(string replica, CancellationToken cancellationToken)
     {
         await using var connection = await source.OpenConnectionAsync(cancellationToken);
@@ -46,7 +38,7 @@ sealed class LinkStore(NpgsqlDataSource source, string schema, IOutbox outbox)
         return await end.ExecuteNonQueryAsync(cancellationToken);
     }
 
-    /// <summary>Leases up to <paramref name="limit"/> lanes that are due, and loads what their rounds need.</summary>
+    /// <inheritdoc/>
     public async Task<IReadOnlyList<Leased>> Take(string takenBy, int limit, CancellationToken cancellationToken)
     {
         await using var connection = await source.OpenConnectionAsync(cancellationToken);
@@ -59,7 +51,7 @@ sealed class LinkStore(NpgsqlDataSource source, string schema, IOutbox outbox)
                  where lane in (select lane from {_s}.link
                                  where due_at <= now() and (taken_until is null or taken_until < now())
                                  order by due_at limit $3 for update skip locked)
-                returning lane, ext, gen, dead_exts, version, last, found, attempts, now()
+                returning lane, ext, gen, dead_exts, version, last, found, attempts, now(), stamp, restored_at
                 """,
                 [takenBy, Lease, limit]
             )
@@ -155,10 +147,7 @@ sealed class LinkStore(NpgsqlDataSource source, string schema, IOutbox outbox)
         }
     }
 
-    /// <summary>
-    /// One transaction for many lanes. Answers the lanes whose row did not match: what they had to say is thrown away and
-    /// their work stays.
-    /// </summary>
+    /// <inheritdoc/>
     public async Task<CommitResult> Commit(IReadOnlyList<LaneWrite> writes, CancellationToken cancellationToken)
     {
         await using var connection = await source.OpenConnectionAsync(cancellationToken);
@@ -221,7 +210,12 @@ sealed class LinkStore(NpgsqlDataSource source, string schema, IOutbox outbox)
         {
             await using var command = Command(
                 connection,
-                Update("version = l.version + 1, gen = u.gen, dead_exts = u.dead, last = u.last, ext = u.ext"),
+                Update(
+                    """
+                    version = l.version + 1, gen = u.gen, dead_exts = u.dead, last = u.last, ext = u.ext,
+                    stamp = u.stamp, restored_at = u.restored_at
+                    """
+                ),
                 Arrays(open)
             );
             await command.ExecuteNonQueryAsync(cancellationToken);
@@ -234,6 +228,7 @@ sealed class LinkStore(NpgsqlDataSource source, string schema, IOutbox outbox)
                 Update(
                     """
                     version = l.version + 1, gen = u.gen, dead_exts = u.dead, last = u.last, ext = u.ext, found = u.found,
+                    stamp = u.stamp, restored_at = u.restored_at,
                     taken_by = null, taken_until = null, due_at = null, attempts = 0, reason = null
                     """
                 ),
@@ -246,9 +241,9 @@ sealed class LinkStore(NpgsqlDataSource source, string schema, IOutbox outbox)
     string Update(string set) =>
         $"""
             update {_s}.link l set {set}
-              from (select lane, ext, gen, found, last::jsonb as last,
+              from (select lane, ext, gen, found, last::jsonb as last, stamp, restored_at,
                            array(select jsonb_array_elements_text(dead::jsonb)) as dead
-                      from unnest($1, $2, $3, $4, $5, $6) x(lane, ext, gen, found, last, dead)) u
+                      from unnest($1, $2, $3, $4, $5, $6, $7, $8) x(lane, ext, gen, found, last, dead, stamp, restored_at)) u
              where l.lane = u.lane
             """;
 
@@ -262,6 +257,8 @@ sealed class LinkStore(NpgsqlDataSource source, string schema, IOutbox outbox)
             links
                 .ConvertAll(l => JsonSerializer.Serialize([.. l.DeadExternalIds], RowJson.Default.ListString))
                 .ToArray(),
+            links.ConvertAll(l => l.Stamp).ToArray(),
+            links.ConvertAll(l => l.RestoredAt?.ToUniversalTime()).ToArray(),
         ];
 
     async Task WriteLedger(NpgsqlConnection connection, List<LaneWrite> held, CancellationToken cancellationToken)
@@ -415,8 +412,8 @@ sealed class LinkStore(NpgsqlDataSource source, string schema, IOutbox outbox)
         await using var command = Command(
             connection,
             $"""
-            insert into {quotedSchema}.link as l (lane, version, due_at)
-            select u.lane, s.version, case when $2 then now() end
+            insert into {quotedSchema}.link as l (lane, version, restored_at, due_at)
+            select u.lane, s.version, s.restored_at, case when $2 then now() end
               from unnest($1) u(lane), {quotedSchema}.link_start s order by u.lane collate "C"
             on conflict (lane) do {(wake ? "update set due_at = coalesce(l.due_at, excluded.due_at)" : "nothing")}
             """,
@@ -427,14 +424,15 @@ sealed class LinkStore(NpgsqlDataSource source, string schema, IOutbox outbox)
 
     /// <summary>
     /// After a restore of this database: every version, and the one that new rows start with, so that no report is numbered
-    /// below one that the saga has seen.
+    /// below one that the saga has seen. What was last reported is forgotten, since the saga may have heard more; until a
+    /// lane has reported again, its writes since the backup are known to nobody (<c>Round.IsInDoubt</c>).
     /// </summary>
     public async Task RaiseVersions(CancellationToken cancellationToken)
     {
         await using var command = source.CreateCommand(
             $"""
-            with start as (update {_s}.link_start set version = version + 1000000000)
-            update {_s}.link set version = version + 1000000000
+            with start as (update {_s}.link_start set version = version + 1000000000, restored_at = now())
+            update {_s}.link set version = version + 1000000000, last = null, restored_at = now()
             """
         );
         await command.ExecuteNonQueryAsync(cancellationToken);
@@ -493,6 +491,8 @@ sealed class LinkStore(NpgsqlDataSource source, string schema, IOutbox outbox)
             Last = RowJson.Read(Text(row, 5), RowJson.Default.DictionaryStringString),
             Found = row.GetBoolean(6),
             Attempts = row.GetInt32(7),
+            Stamp = row.IsDBNull(9) ? null : row.GetGuid(9),
+            RestoredAt = row.IsDBNull(10) ? null : row.GetFieldValue<DateTimeOffset>(10),
         };
 
     static WorkItem ReadWork(NpgsqlDataReader row)
@@ -555,6 +555,7 @@ sealed class LinkStore(NpgsqlDataSource source, string schema, IOutbox outbox)
         value switch
         {
             string?[] => new NpgsqlParameter { Value = value, NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Text },
+            Guid?[] => new NpgsqlParameter { Value = value, NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Uuid },
             DateTimeOffset?[] => new NpgsqlParameter
             {
                 Value = value,

@@ -12,7 +12,7 @@ namespace Sync.Adapter.Working;
 /// database refuses for one lane must not hold the others, so a batch that fails is tried lane by lane.
 /// </summary>
 sealed class LaneCommits(
-    LinkStore store,
+    ILinkStore store,
     Backoff backoff,
     WorkSignal signal,
     AdapterTelemetry telemetry,

@@ -28,13 +28,21 @@ sealed partial class Round
                 ExternalId = null,
                 Last = null,
             };
-        if (Link.ExternalId is null && command.ExternalId is { } named && !Link.DeadExternalIds.Contains(named))
+        // A restored lane may have adopted another object than the one that it had; the saga knows which.
+        if (
+            command.ExternalId is { } named
+            && (Link.ExternalId is null || (Link.RestoredAt is not null && Link.ExternalId != named))
+            && !Link.DeadExternalIds.Contains(named)
+        )
             Link = Link with { ExternalId = named };
 
         if (command.Operation == Operation.Read)
             return Reread();
         if (Entry(command.CommandId) is { IsOpen: false })
             return AnswerAgain(command);
+        // Of a request that is under way, fields whose mapping was removed meanwhile are nobody's business any more.
+        if (Entry(command.CommandId) is not null && !IsMapped(command.Write))
+            command = command with { Write = Where(command.Write, (path, _) => _rules.Map.Maps(path)) };
 
         return command.Operation switch
         {
@@ -180,9 +188,14 @@ sealed partial class Round
         // A request, and where its key is spent a second one under the next key.
         for (var tries = 0; Link.ExternalId is null; tries++)
         {
-            if (again && _rules.LooksBeforeRepeatedCreate(entry!, _lane.Now))
+            // A restored ledger may have lost the first request.
+            var forgotten = !again && Link.RestoredAt is not null;
+            if (
+                forgotten
+                || (again && (_rules.LooksBeforeRepeatedCreate(entry!, _lane.Now) || !IsMapped(entry!.Write!)))
+            )
             {
-                yield return new Need.Find(LookUp(command, entry!));
+                yield return new Need.Find(LookUp(command, entry));
                 if (!Found(command, out var ext))
                     yield break;
                 Link = Link with { ExternalId = ext };
@@ -191,6 +204,9 @@ sealed partial class Round
             }
 
             entry = again ? Suspect(entry!) : NewEntry(command, expect: null, guard: null);
+            // Another request than the one that the key stands for: a key of its own, and a look before each repeat.
+            if (!IsMapped(entry.Write!))
+                entry = entry with { Write = command.Write, KeysSpent = entry.KeysSpent + 1 };
             yield return new Need.Open(entry);
             yield return new Need.Create(
                 new CreateRequest(
@@ -254,10 +270,10 @@ sealed partial class Round
         Finish(Report(o, ack: command, outcome: Outcome.Done, written: written, stored: StoredNow(written, o)));
     }
 
-    static FindRequest LookUp(PushCustomer command, LedgerEntry entry) =>
+    FindRequest LookUp(PushCustomer command, LedgerEntry? entry) =>
         new(
             command.CustomerId,
-            entry.OpenedAt - Rules.Margin,
+            (entry?.OpenedAt ?? Link.RestoredAt!.Value - Rules.OldestBackup) - Rules.Margin,
             command.Write.GetValueOrDefault(Sync.Contracts.Customers.Paths.Email)
         );
 
@@ -333,7 +349,9 @@ sealed partial class Round
                     !there.ContainsKey(path) && before.Fields[path] != command.Expect.GetValueOrDefault(path)
                 );
                 var landed = there.Count == command.Write.Count && before.CustomerId == command.CustomerId;
-                var elsewhere = entry?.Guard is { } guard && before.Guard != guard;
+                var elsewhere =
+                    (entry?.Guard is { } guard && before.Guard != guard)
+                    || (entry?.Write is { } frozen && !IsMapped(frozen));
                 if (again && (landed || moved || elsewhere))
                 {
                     // It took effect, or somebody wrote after it; a repeat would write over that.
@@ -438,6 +456,8 @@ sealed partial class Round
 
     // ---- what commands have in common ----
 
+    bool IsMapped(IReadOnlyDictionary<string, string?> write) => write.Keys.All(_rules.Map.Maps);
+
     /// <summary>The body of our own first execution is the record right after our write, whatever the vendor says of its author.</summary>
     static VendorObject Ours(VendorObject body, PushCustomer command) =>
         body with
@@ -511,7 +531,7 @@ sealed partial class Round
         };
 
     /// <summary>An earlier attempt may still land.</summary>
-    LedgerEntry Suspect(LedgerEntry entry) => entry with { SuspectUntil = _lane.Now + _rules.Traits.SuspectWindow };
+    LedgerEntry Suspect(LedgerEntry entry) => entry with { SuspectUntil = _lane.Now + _rules.Suspicion };
 
     /// <summary>Every answer leaves a closed entry, also one that asked for nothing.</summary>
     void Close(PushCustomer command, LedgerState state, bool suspect = false)

@@ -58,7 +58,12 @@ sealed partial class Round
             yield break;
         if (o is null)
         {
-            Finish(null);
+            // A restored lane does not know which object it had. The saga does: it takes this for its own, or for nobody's.
+            var mayBeOurs =
+                Link is { RestoredAt: not null, CustomerId: not null, ExternalId: null }
+                && !Link.DeadExternalIds.Contains(ext)
+                && hints.Exists(h => h.Kind == HintKind.Deleted);
+            Finish(mayBeOurs ? Report(null, gone: true, externalId: ext) : null);
             yield break;
         }
 

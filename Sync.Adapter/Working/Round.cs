@@ -169,8 +169,9 @@ sealed partial class Round
     )
     {
         var own = o is null ? null : Own(o, current, written);
+        var inDoubt = o is not null && IsInDoubt(o);
         if (o is not null)
-            Link = Link with { Last = Mapped(o) };
+            Link = Link with { Last = Mapped(o), Stamp = o.Stamp, RestoredAt = MayStillLand ? Link.RestoredAt : null };
         else if (gone)
             Link = Link with { Last = null };
 
@@ -193,6 +194,7 @@ sealed partial class Round
             Own = own is { Count: > 0 } ? own : null,
             Over = over is { Count: > 0 } ? over : null,
             Undelete = undelete,
+            InDoubt = inDoubt,
             ConfigHash = _rules.ConfigHash,
             VendorRequestId = _requestId,
             Calls = _calls,
@@ -236,6 +238,16 @@ sealed partial class Round
 
         return own;
     }
+
+    /// <summary>
+    /// The backup of a restored database does not know what was written after it, so a value of ours could be taken for a
+    /// person's edit. The object's stamp tells: while it is the one that was last reported, no write of ours has landed since,
+    /// and what changed is somebody's. Otherwise what changed is in doubt.
+    /// </summary>
+    bool IsInDoubt(VendorObject o) => Link.RestoredAt is not null && o.Stamp != Link.Stamp;
+
+    /// <summary>A request sent before the restore, which no ledger knows any more, may still take effect.</summary>
+    bool MayStillLand => Link.RestoredAt is { } restored && _lane.Now < restored + _rules.Suspicion;
 
     /// <summary>The ledger as this round leaves it.</summary>
     IEnumerable<LedgerEntry> Entries() =>

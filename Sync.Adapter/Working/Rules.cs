@@ -12,6 +12,17 @@ sealed record Rules(SystemMap Map, VendorTraits Traits, string Environment, stri
     /// <summary>A create's key may be about to expire, and clocks differ.</summary>
     public static readonly TimeSpan Margin = TimeSpan.FromMinutes(5);
 
+    /// <summary>A backup that is restored is not older: what was created after it is looked for this far back.</summary>
+    public static readonly TimeSpan OldestBackup = TimeSpan.FromDays(30);
+
+    /// <summary>
+    /// An adapter is not further behind with its events: a write that lands at the end of the vendor's window is seen by then.
+    /// </summary>
+    public static readonly TimeSpan ReadingLag = TimeSpan.FromHours(1);
+
+    /// <summary>How long a value that appears may be a late write of ours.</summary>
+    public TimeSpan Suspicion => Traits.SuspectWindow + ReadingLag;
+
     public string System => Map.Name;
 
     /// <summary>The key of the first execution; a spent one is followed by the next number.</summary>

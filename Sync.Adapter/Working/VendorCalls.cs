@@ -201,7 +201,7 @@ sealed class VendorCalls : IDisposable
             _ => null,
         };
 
-    static CallOutcome Judge<TResult>(IReadOnlyList<TResult> results)
+    internal static CallOutcome Judge<TResult>(IReadOnlyList<TResult> results)
         where TResult : class
     {
         var failures = results.Select(r => FailureOf(r)).ToList();

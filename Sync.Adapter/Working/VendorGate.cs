@@ -103,6 +103,43 @@ sealed class VendorGate
         }
     }
 
+    /// <summary>Waits until the vendor may be called.</summary>
+    public async Task Opens(CancellationToken cancellationToken)
+    {
+        while (Remaining is var left && left > TimeSpan.Zero)
+            await Task.Delay(left, _time, cancellationToken);
+    }
+
+    /// <summary>A call that was not made through this gate was answered, which closes a circuit and ends a pause.</summary>
+    public Task Answered() => Told(new CallOutcome([]));
+
+    /// <summary>
+    /// A call that was not made through this gate failed. What is wrong with that call alone, a permission for instance,
+    /// pauses nothing else: the vendor's writers find out for themselves.
+    /// </summary>
+    public Task Failed(VendorResult.Failed failure) =>
+        failure.Class switch
+        {
+            FailureClass.SlowDown => Told(new CallOutcome([]) { SlowDown = failure }),
+            FailureClass.Retry => Told(new CallOutcome([]) { Unanswered = failure }),
+            _ => Task.CompletedTask,
+        };
+
+    async Task Told(CallOutcome outcome)
+    {
+        try
+        {
+            await _breaker.ExecuteAsync((told, _) => ValueTask.FromResult(told), outcome, CancellationToken.None);
+        }
+        catch (BrokenCircuitException)
+        {
+            // It is open already.
+            return;
+        }
+
+        Learn(outcome);
+    }
+
     /// <summary>Makes the call, unless the gate is closed: then the outcome is a failure that says that nothing was called.</summary>
     public async Task<CallOutcome> Call(
         Func<CancellationToken, Task<CallOutcome>> call,

@@ -8,7 +8,6 @@ using Sync.Adapter.Links;
 using Sync.Adapter.Vendors;
 using Sync.Contracts.Systems;
 using Sync.Messaging.Outbox;
-using Sync.Messaging.Wire;
 
 namespace Sync.Adapter.Working;
 
@@ -18,7 +17,7 @@ namespace Sync.Adapter.Working;
 /// is a lease that runs out; a worker that outlives its lease fails at the fence.
 /// </summary>
 sealed class Workers(
-    LinkStore store,
+    ILinkStore store,
     VendorCalls calls,
     LaneCommits commits,
     VendorGate gate,
@@ -40,6 +39,7 @@ sealed class Workers(
     // Another life of this replica has another one, so that no lease of this one is mistaken for a lease of that.
     readonly string _life = Guid.NewGuid().ToString("n")[..12];
     readonly ConcurrentDictionary<long, Task> _inHand = new();
+    readonly Endings _endings = new(gate, backoff, outbox, telemetry, log);
     long _takes;
     long _rounds;
 
@@ -200,7 +200,13 @@ sealed class Workers(
             // The process stops: another takes the lane at once instead of after the lease.
             outcome = "stopped";
             await commits.Commit(
-                new LaneWrite.GiveBack(lane.TakenBy, Before(lane, round), TimeSpan.Zero, "stopped", Counts: false)
+                new LaneWrite.GiveBack(
+                    lane.TakenBy,
+                    Endings.Before(lane, round),
+                    TimeSpan.Zero,
+                    "stopped",
+                    Counts: false
+                )
             );
         }
         catch (Exception e)
@@ -208,7 +214,7 @@ sealed class Workers(
             var delay = backoff.Delay(lane.Link.Attempts);
             log.RoundFailed(lane.Link.Lane, delay, e);
             await commits.Commit(
-                new LaneWrite.GiveBack(lane.TakenBy, Before(lane, round), delay, "internal-error", Counts: true)
+                new LaneWrite.GiveBack(lane.TakenBy, Endings.Before(lane, round), delay, "internal-error", Counts: true)
             );
         }
         finally
@@ -224,7 +230,7 @@ sealed class Workers(
             if (need is Need.Open { Entry: var entry })
             {
                 abandon.ThrowIfCancellationRequested();
-                if (!await commits.Commit(new LaneWrite.Open(lane.TakenBy, Before(lane, round), round.Link, entry)))
+                if (!await commits.Commit(Endings.Open(lane, round, entry)))
                     return "fenced";
                 round.Opened(entry);
             }
@@ -234,58 +240,19 @@ sealed class Workers(
             }
         }
 
+        var ending = _endings.Of(lane, round);
+        if (!await commits.Commit(ending))
+            return "fenced";
         switch (round.End)
         {
             case RoundEnd.Over over:
-                var finish = new LaneWrite.Finish(lane.TakenBy, Before(lane, round), round.Link)
-                {
-                    Ledger = over.Ledger,
-                    Messages = Encode(over),
-                    Done = [.. over.Done.Select(w => w.Id)],
-                };
-                if (!await commits.Commit(finish))
-                    return "fenced";
                 Said(round, over);
                 return over.Message is null ? "silent" : "reported";
-            case RoundEnd.Move move:
-                var moved = new LaneWrite.Finish(lane.TakenBy, Before(lane, round), lane.Link)
-                {
-                    Moved = [.. move.Work.Select(w => w.Id)],
-                    MovedTo = move.To,
-                };
-                return await commits.Commit(moved) ? "moved" : "fenced";
-            case RoundEnd.Wait wait:
-                await GiveBack(lane, round, wait.Failure);
-                return "waits";
+            case RoundEnd.Move:
+                return "moved";
             default:
-                throw new InvalidOperationException("a round ended without saying how");
+                return "waits";
         }
-    }
-
-    /// <summary>The row as it stands now: the version of the take, or of the round's last commit.</summary>
-    static Link Before(Leased lane, Round round) => lane.Link with { Version = round.Link.Version };
-
-    IReadOnlyList<OutgoingMessage> Encode(RoundEnd.Over over) =>
-        over.Message is { } message
-            ? [outbox.Encode(message, over.Done is [{ Command: not null } command, ..] ? command.Id : null)]
-            : [];
-
-    async Task GiveBack(Leased lane, Round round, VendorResult.Failed failure)
-    {
-        var skipped = NotCalled.Is(failure);
-        var remaining = gate.Remaining;
-        var delay = skipped
-            ? remaining + backoff.Jittered(TimeSpan.FromMilliseconds(500))
-            : backoff.Delay(lane.Link.Attempts);
-        if (delay < remaining)
-            delay = remaining + backoff.Jittered(delay);
-        var reason = NotCalled.Reason(failure);
-        telemetry.Waits(reason);
-        if (!skipped)
-            log.Waits(lane.Link.Lane, delay, reason, lane.Link.Attempts + 1);
-        await commits.Commit(
-            new LaneWrite.GiveBack(lane.TakenBy, Before(lane, round), delay, reason, Counts: !skipped)
-        );
     }
 
     void Said(Round round, RoundEnd.Over over)

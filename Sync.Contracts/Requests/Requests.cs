@@ -38,6 +38,14 @@ public sealed record RelinkObject
     public required string To { get; init; }
 }
 
+/// <summary>Customer to object: the person was erased. Forget the record; keep the id.</summary>
+public sealed record ForgetObject
+{
+    public required string CustomerId { get; init; }
+    public required string System { get; init; }
+    public required string ExternalId { get; init; }
+}
+
 /// <summary>Timer: repeat every command in flight whose time has come.</summary>
 public sealed record Due
 {
@@ -80,3 +88,36 @@ public sealed record Resync : OperatorRequest
 {
     public string? System { get; init; }
 }
+
+/// <summary>
+/// Erase the person: delete in every system by its policy, forget everything but ids, and let nothing bring the customer
+/// back.
+/// </summary>
+public sealed record Erase : OperatorRequest;
+
+/// <summary>Opens the loop brake: the customer is followed and written again.</summary>
+public sealed record ReleaseLoop : OperatorRequest;
+
+/// <summary>Follows a removed id that the product created again, as a new life. Never one that was erased.</summary>
+public sealed record AllowRecreate : OperatorRequest;
+
+/// <summary>An operator's request about an object found in a vendor. Each becomes a row of the timeline with who asked.</summary>
+public abstract record ObjectRequest
+{
+    public required string System { get; init; }
+    public required string ExternalId { get; init; }
+    public required string RequestedBy { get; init; }
+    public required DateTimeOffset RequestedAt { get; init; }
+}
+
+/// <summary>This object is that customer's, if its slot is free.</summary>
+public sealed record LinkTo : ObjectRequest
+{
+    public required string CustomerId { get; init; }
+}
+
+/// <summary>Read a parked object again, and decide anew whose it is.</summary>
+public sealed record RetryObject : ObjectRequest;
+
+/// <summary>Hide a parked object until its reason changes.</summary>
+public sealed record IgnoreObject : ObjectRequest;

@@ -45,6 +45,12 @@ public sealed record CustomerReported
     /// <summary>Values that a write of ours replaced without our having expected them.</summary>
     public Dictionary<string, Overwritten>? Over { get; init; }
 
+    /// <summary>
+    /// The adapter's database was restored, and a write of ours that it does not know any more landed since it last reported:
+    /// what changed may be that write's, so golden wins over it.
+    /// </summary>
+    public bool InDoubt { get; init; }
+
     /// <summary>A person took the object out of the recycle bin.</summary>
     public bool Undelete { get; init; }
 
@@ -61,9 +67,9 @@ public sealed record CustomerReported
     public long? DurationMs { get; init; }
 }
 
-/// <param name="Value">What stood there.</param>
-/// <param name="Written">The golden value that replaced it.</param>
-public sealed record Overwritten(string? Value, string? Written);
+/// <param name="Value">What stood there; an absent one was empty.</param>
+/// <param name="Written">The golden value that replaced it; an absent one emptied the field.</param>
+public sealed record Overwritten(string? Value = null, string? Written = null);
 
 /// <summary>An object without our id. The key is its external id.</summary>
 public sealed record ObjectFound

@@ -43,6 +43,16 @@ public enum Operation
 
     /// <summary>Read the object and report it, also when it equals what was last reported. Nothing is written.</summary>
     Read,
+
+    /// <summary>Forget everything that the adapter keeps of the customer but ids. The vendor is not called.</summary>
+    Erase,
+}
+
+/// <summary>Read an object that is no customer's yet, and report it as found. The key is its external id.</summary>
+public sealed record ReadObject
+{
+    public required string System { get; init; }
+    public required string ExternalId { get; init; }
 }
 
 [JsonConverter(typeof(WireEnumConverter<Outcome>))]

@@ -27,7 +27,7 @@ sealed record DeadLetter(ConsumedRecord Record, string? TypeName, string Code, s
     {
         var (code, reason) = Find<RefusedMessageException>(exception) is { } refused
             ? (refused.ReasonCode, refused.Message)
-            : ("handler", Describe(exception));
+            : (DeadLetterReasons.Handler, Describe(exception));
         return new(slot.Record, slot.TypeName, code, Storable(reason)!, slot.Attempts);
     }
 
@@ -35,7 +35,7 @@ sealed record DeadLetter(ConsumedRecord Record, string? TypeName, string Code, s
         new(
             record,
             Storable(typeName),
-            "handler-timeout",
+            DeadLetterReasons.HandlerTimeout,
             $"its handling took longer than {budget.TotalSeconds:0} s, alone in its transaction",
             1
         );
@@ -45,7 +45,7 @@ sealed record DeadLetter(ConsumedRecord Record, string? TypeName, string Code, s
         new(
             record,
             Storable(typeName),
-            "commit",
+            DeadLetterReasons.Commit,
             Find<PostgresException>(exception) is { } refused
                 ? $"SQLSTATE {refused.SqlState}"
                     + (refused.TableName is { Length: > 0 } table ? $", table {table}" : "")

@@ -104,7 +104,8 @@ sealed class OffsetStore
         string cluster,
         TopicPartition partition,
         long offset,
-        CancellationToken cancellationToken
+        CancellationToken cancellationToken,
+        string reason = "resumed by an operator"
     )
     {
         await using var connection = await _database.OpenConnectionAsync(cancellationToken);
@@ -129,7 +130,7 @@ sealed class OffsetStore
         }
 
         await Write(
-            new(partition, stored, offset, "resumed by an operator", MoveTo: offset),
+            new(partition, stored, offset, reason, MoveTo: offset),
             cluster,
             epoch,
             connection,

@@ -5,6 +5,7 @@ using System.Text.Json;
 using Microsoft.Extensions.Options;
 using Npgsql;
 using NpgsqlTypes;
+using Sync.Messaging.DeadLetters;
 using Sync.Messaging.Hosting;
 using Sync.Messaging.Kafka;
 using Sync.Messaging.Wire;
@@ -93,7 +94,9 @@ sealed class OutgoingDeadLetters(ProcessIdentity identity, OutboxWriter outbox, 
         );
 
     public static string ReasonCode(string code) =>
-        code is "MsgSizeTooLarge" or "RecordListTooLarge" ? "too-large" : "refused-by-kafka";
+        code is "MsgSizeTooLarge" or "RecordListTooLarge"
+            ? DeadLetterReasons.TooLarge
+            : DeadLetterReasons.RefusedByKafka;
 
     /// <summary>A row whose headers are no headers keeps them as one, without a name.</summary>
     static MessageHeaders Headers(OutboxRow row)

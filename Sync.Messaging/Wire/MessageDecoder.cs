@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
+using Sync.Messaging.DeadLetters;
 
 namespace Sync.Messaging.Wire;
 
@@ -29,50 +30,62 @@ sealed class MessageDecoder(MessageCatalog catalog)
     {
         var typeName = headers.Text(CloudEventNames.Type);
         if (value is null)
-            return Refuse(typeName, "no-value", "the record has no value; a tombstone means nothing on this topic");
+            return Refuse(
+                typeName,
+                DeadLetterReasons.NoValue,
+                "the record has no value; a tombstone means nothing on this topic"
+            );
         if (value.Length > MaxValueBytes)
             return Refuse(
                 typeName,
-                "too-large",
+                DeadLetterReasons.TooLarge,
                 $"the value has {value.Length} bytes; at most {MaxValueBytes} are read"
             );
         if (headers.FindIndex(h => h.Key == CloudEventNames.Type) < 0)
             return Refuse(
                 null,
-                "no-type",
+                DeadLetterReasons.NoType,
                 $"the header {CloudEventNames.Type} is missing; it names the type of the event"
             );
         if (EnvelopeProblem(headers, typeName) is { } problem)
-            return Refuse(typeName, "bad-cloudevent", problem);
+            return Refuse(typeName, DeadLetterReasons.BadCloudEvent, problem);
         if (catalog.Find(typeName!) is not { } kind)
             return Refuse(
                 typeName,
-                "unknown-type",
+                DeadLetterReasons.UnknownType,
                 "this version knows no such type; it is read again when a version does"
             );
         if (key is null or { Length: 0 })
-            return Refuse(typeName, "bad-key", "the key is empty; it orders the messages of one subject");
+            return Refuse(
+                typeName,
+                DeadLetterReasons.BadKey,
+                "the key is empty; it orders the messages of one subject"
+            );
         if (!System.Text.Unicode.Utf8.IsValid(value))
-            return Refuse(typeName, "bad-json", "the value is not UTF-8");
+            return Refuse(typeName, DeadLetterReasons.BadJson, "the value is not UTF-8");
 
         object message;
         try
         {
             if (JsonSerializer.Deserialize(value, kind.Json) is not { } read)
-                return Refuse(typeName, "schema", "$: null is no message");
+                return Refuse(typeName, DeadLetterReasons.Schema, "$: null is no message");
             message = read;
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException or NotSupportedException)
         {
             return JsonProblem(value) is { } broken
-                ? Refuse(typeName, "bad-json", broken)
-                : Refuse(typeName, "schema", SchemaProblem(value, kind.Json, e as JsonException));
+                ? Refuse(typeName, DeadLetterReasons.BadJson, broken)
+                : Refuse(typeName, DeadLetterReasons.Schema, SchemaProblem(value, kind.Json, e as JsonException));
         }
 
         if (kind.Problem(message) is { } wrong)
-            return Refuse(typeName, "schema", wrong);
+            return Refuse(typeName, DeadLetterReasons.Schema, wrong);
         if (!Encoding.UTF8.GetBytes(kind.Key(message)).AsSpan().SequenceEqual(key))
-            return Refuse(typeName, "bad-key", "the key is not the one that the message names as its own");
+            return Refuse(
+                typeName,
+                DeadLetterReasons.BadKey,
+                "the key is not the one that the message names as its own"
+            );
 
         return new(message, typeName, null);
     }

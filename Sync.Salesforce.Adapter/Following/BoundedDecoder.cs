@@ -1,7 +1,6 @@
 using System.Buffers.Binary;
 using System.Text;
 using Avro;
-using Avro.IO;
 
 namespace Sync.Salesforce.Adapter.Following;
 
@@ -9,7 +8,7 @@ namespace Sync.Salesforce.Adapter.Following;
 /// Avro's binary form out of memory. The library's own decoder believes every length that it reads and makes room for it;
 /// this one makes room for no more than there are bytes, so that a broken event costs an exception and not the process.
 /// </summary>
-sealed class BoundedDecoder(ReadOnlyMemory<byte> bytes) : Decoder
+sealed class BoundedDecoder(ReadOnlyMemory<byte> bytes) : Avro.IO.Decoder
 {
     /// <summary>Items of one array or map: more than any change event has.</summary>
     const int MaxItems = 100_000;

@@ -18,8 +18,9 @@ sealed record EventCursor(string Channel, string Organization, byte[]? Replay, D
     {
         try
         {
-            return JsonSerializer.Deserialize(text, CursorJson.Default.EventCursor)
-                is { Channel: not null, Organization: not null } cursor
+            return
+                JsonSerializer.Deserialize(text, CursorJson.Default.EventCursor)
+                    is { Channel: not null, Organization: not null } cursor
                 ? cursor
                 : null;
         }
@@ -40,7 +41,8 @@ sealed record SweepCursor(DateTimeOffset At)
     {
         try
         {
-            return JsonSerializer.Deserialize(text, CursorJson.Default.SweepCursor) is { } cursor && cursor.At != default
+            return
+                JsonSerializer.Deserialize(text, CursorJson.Default.SweepCursor) is { } cursor && cursor.At != default
                 ? cursor
                 : null;
         }

@@ -61,9 +61,7 @@ sealed class PubSubClient : IDisposable
         try
         {
             var session = await _rest.SignInAsync(_refused, cancellationToken);
-            return session.OrganizationId is null
-                ? throw new StreamException(StreamErrors.NoOrganization)
-                : session;
+            return session.OrganizationId is null ? throw new StreamException(StreamErrors.NoOrganization) : session;
         }
         catch (SalesforceSignInException e)
         {
@@ -176,7 +174,9 @@ sealed class EventStream(
             cancellationToken.ThrowIfCancellationRequested();
             if (limit.IsCancellationRequested)
                 throw new StreamException(StreamErrors.Silent);
-            throw new StreamException(refusal(e is RpcException rpc ? StreamErrors.Classify(rpc) : StreamErrors.Closed));
+            throw new StreamException(
+                refusal(e is RpcException rpc ? StreamErrors.Classify(rpc) : StreamErrors.Closed)
+            );
         }
     }
 

@@ -119,7 +119,10 @@ static class StreamErrors
         Pause("schema.meta.permission", "the integration user may not see the schema", Permit),
         Schema,
         NotSubscribable,
-        Begin("subscription.fetch.replayid.corrupted", "the replay id is older than Salesforce keeps events, or broken"),
+        Begin(
+            "subscription.fetch.replayid.corrupted",
+            "the replay id is older than Salesforce keeps events, or broken"
+        ),
         Begin("subscription.fetch.replayid.validation.failed", "the replay id is missing"),
         Retry("subscription.fetch.replay.repeated", "a stream was told twice where to begin", Bug),
         Pause("subscription.fetch.requested.events.invalid", "the number of events asked for is refused", Bug),

@@ -217,7 +217,10 @@ sealed class Sweep(
     static string Hash(SObject record)
     {
         var text = JsonSerializer.Serialize(
-            record.Fields.OrderBy(field => field.Key, StringComparer.OrdinalIgnoreCase).Select(field => field.Value).ToList(),
+            record
+                .Fields.OrderBy(field => field.Key, StringComparer.OrdinalIgnoreCase)
+                .Select(field => field.Value)
+                .ToList(),
             SweepJson.Default.ListString
         );
         return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)).AsSpan(0, 16));

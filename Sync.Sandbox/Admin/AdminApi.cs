@@ -60,6 +60,10 @@ sealed class AdminApi(SandboxHost sandbox, ILogger log)
                     201
                 ),
                 ("DELETE", ["stripe", "subscriptions", var id]) => Ok(sandbox.Stripe.Unsubscribe(id)),
+                ("GET", ["stripe", "webhooks"]) => Ok(sandbox.Stripe.Webhooks.State()),
+                ("POST", ["stripe", "webhook_endpoints", var id, "roll"]) => Ok(sandbox.Stripe.Webhooks.Roll(id)),
+                ("POST", ["stripe", "event-faults"]) => await AddEventFault(http),
+                ("DELETE", ["stripe", "event-faults"]) => Done(sandbox.Stripe.Webhooks.ClearFaults),
                 ("GET", ["salesforce", "accounts"]) => Ok(sandbox.Salesforce.All()),
                 ("POST", ["salesforce", "accounts"]) => await CreateAccount(http),
                 ("PATCH", ["salesforce", "accounts", var id]) => await ChangeAccount(http, id),
@@ -159,6 +163,14 @@ sealed class AdminApi(SandboxHost sandbox, ILogger log)
             ?? throw new FormatException("a fault must be an object");
         var id = await sandbox.AddFault(order);
         return Ok(new JsonObject { ["id"] = id }, 201);
+    }
+
+    async Task<Answer> AddEventFault(HttpContext http)
+    {
+        var order =
+            JsonSerializer.Deserialize<EventFaultOrder>(await ReadBody(http), Json)
+            ?? throw new FormatException("a fault must be an object");
+        return Ok(new JsonObject { ["id"] = sandbox.Stripe.Webhooks.AddFault(order) }, 201);
     }
 
     async Task<Answer> ClearFaults(string? vendor)

@@ -26,6 +26,7 @@ static class UpCommand
                 process => screen.Line($"  {process.Name} ready, process {process.Pid}, log {process.LogFile}"),
                 cancellationToken
             );
+            StackEnvironment.Publish(stack);
             Describe(screen, stack);
             while (true)
             {
@@ -82,6 +83,9 @@ static class UpCommand
             screen.Line($"  curl -s {product}/sandbox/stripe/customers; curl -s {product}/sandbox/salesforce/accounts");
         }
 
+        screen.Line();
+        screen.Heading("In another shell");
+        screen.Line("  ./sync status; ./sync customer show c-1; ./sync customer timeline c-1; ./sync help");
         screen.Line();
         screen.Line("Ctrl-C stops everything that was started.");
     }

@@ -33,8 +33,8 @@ sealed class CallBook
             _vendors.Clear();
     }
 
-    /// <summary>A copy.</summary>
-    public VendorCalls Of(string vendor)
+    /// <summary>A copy, without some operations; the statuses are of all.</summary>
+    public VendorCalls Of(string vendor, params string[] without)
     {
         lock (_gate)
         {
@@ -42,8 +42,11 @@ sealed class CallBook
                 return new VendorCalls();
             return new VendorCalls
             {
-                Total = calls.Total,
-                Operations = new(calls.Operations, StringComparer.Ordinal),
+                Total = calls.Total - calls.Operations.Where(o => without.Contains(o.Key)).Sum(o => o.Value),
+                Operations = new(
+                    calls.Operations.Where(o => !without.Contains(o.Key)).ToDictionary(),
+                    StringComparer.Ordinal
+                ),
                 Statuses = new(calls.Statuses),
             };
         }

@@ -27,6 +27,23 @@ static class StackEnvironment
         };
     }
 
+    /// <summary>
+    /// Leaves the settings of the running stack beside its logs, as lines of NAME=value for its owner only, so that the other
+    /// verbs of <c>./sync</c> talk to it; <c>./sync</c> removes them at the end.
+    /// </summary>
+    public static void Publish(SyncStack stack)
+    {
+        var path = Path.Combine(Environment.GetEnvironmentVariable(Run)!, "settings");
+        var lines = stack.OrchestratorSettings().Select(setting => $"{setting.Key}={setting.Value}\n");
+        var options = new FileStreamOptions { Mode = FileMode.Create, Access = FileAccess.Write };
+        if (!OperatingSystem.IsWindows())
+            options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+        // Whole or not at all: a verb may look at this moment.
+        using (var writer = new StreamWriter(path + ".new", options))
+            writer.Write(string.Concat(lines));
+        File.Move(path + ".new", path, overwrite: true);
+    }
+
     /// <summary>Every setting of Sync that a person gave, but for what the stack decides itself.</summary>
     static Dictionary<string, string> Settings() =>
         Environment

@@ -1,5 +1,6 @@
 using Npgsql;
 using Sync.Contracts;
+using Sync.Sandbox.Stripe;
 
 namespace Sync.Sandbox.Stack;
 
@@ -10,6 +11,8 @@ namespace Sync.Sandbox.Stack;
 sealed class SyncStack : IAsyncDisposable
 {
     readonly ILoggerFactory _loggers;
+    readonly int _webhookPort;
+    readonly string _webhookSecret = "";
 
     SyncStack(StackOptions options, ILoggerFactory loggers, SandboxHost sandbox)
     {
@@ -18,6 +21,8 @@ sealed class SyncStack : IAsyncDisposable
         Sandbox = sandbox;
         Database = NpgsqlDataSource.Create(StartGuard.ConnectionString(options.DatabaseUrl));
         Product = new HttpClient { BaseAddress = sandbox.ProductAddress, Timeout = TimeSpan.FromSeconds(30) };
+        if (!RealStripe)
+            (_webhookPort, _webhookSecret) = RegisterWebhooks(sandbox);
         Orchestrator = Process("orchestrator", "Sync.Orchestrator", OrchestratorSettings());
         Stripe = Process("stripe-adapter", "Sync.Stripe.Adapter", StripeSettings());
         Salesforce = Process("salesforce-adapter", "Sync.Salesforce.Adapter", SalesforceSettings());
@@ -160,6 +165,10 @@ sealed class SyncStack : IAsyncDisposable
                 {
                     ["STRIPE__APIKEY"] = Sandbox.Options.StripeApiKey,
                     ["STRIPE__APIBASE"] = Address(Sandbox.StripeAddress),
+                    ["STRIPE__WEBHOOKPORT"] = $"{_webhookPort}",
+                    ["STRIPE__WEBHOOKSECRETS"] = _webhookSecret,
+                    // The stand-in's clock is this machine's, and nobody waits for a minute here.
+                    ["STRIPE__EVENTSSECONDS"] = "5",
                 },
             Options.Settings.Where(s => s.Key.StartsWith("STRIPE__", StringComparison.Ordinal)),
             Options.StripeSettings
@@ -181,6 +190,21 @@ sealed class SyncStack : IAsyncDisposable
             Options.Settings.Where(s => s.Key.StartsWith("SALESFORCE__", StringComparison.Ordinal)),
             Options.SalesforceSettings
         );
+
+    /// <summary>As the verb <c>webhooks register</c> does for a real account, before the port is listened on.</summary>
+    static (int Port, string Secret) RegisterWebhooks(SandboxHost sandbox)
+    {
+        var port = ManagedProcess.FreePort();
+        var endpoint = sandbox.Stripe.Webhooks.Create(
+            StripeForm
+                .Parse(
+                    $"url=http://127.0.0.1:{port}/webhooks/stripe&api_version={StripeEvents.ApiVersion}"
+                        + "&enabled_events[0]=customer.created&enabled_events[1]=customer.updated&enabled_events[2]=customer.deleted"
+                )
+                .Root
+        );
+        return (port, (string)endpoint["secret"]!);
+    }
 
     /// <summary>One more process of a kind, not started: a second replica, or one with wrong settings.</summary>
     public ManagedProcess Process(string name, string project, IReadOnlyDictionary<string, string> settings) =>

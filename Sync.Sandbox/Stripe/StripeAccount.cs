@@ -4,17 +4,30 @@ using System.Text.Json.Nodes;
 namespace Sync.Sandbox.Stripe;
 
 /// <summary>Everything that one Stripe account holds, in memory.</summary>
-sealed class StripeAccount(int seed, TimeSpan searchLag, TimeProvider clock)
+sealed class StripeAccount : IAsyncDisposable
 {
     public const int MaxCustomers = 500_000;
 
     const string Letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
     readonly Lock _gate = new();
-    readonly Random _chance = new(seed);
+    readonly Random _chance;
+    readonly TimeSpan _searchLag;
+    readonly TimeProvider _clock;
     readonly Dictionary<string, StripeCustomer> _byId = new(StringComparer.Ordinal);
     readonly List<StripeCustomer> _inOrder = [];
     readonly Dictionary<string, StripeSubscription> _subscriptions = new(StringComparer.Ordinal);
+
+    public StripeAccount(int seed, TimeSpan searchLag, TimeProvider clock, ILogger log)
+    {
+        (_chance, _searchLag, _clock) = (new Random(seed), searchLag, clock);
+        Events = new StripeEvents(clock);
+        Webhooks = new StripeWebhooks(Events, NewId, seed, clock, log);
+    }
+
+    public StripeEvents Events { get; }
+
+    public StripeWebhooks Webhooks { get; }
 
     public string NewId(string prefix)
     {
@@ -22,7 +35,8 @@ sealed class StripeAccount(int seed, TimeSpan searchLag, TimeProvider clock)
             return Mint(prefix);
     }
 
-    public JsonObject Create(StripeForm.Node parameters)
+    /// <param name="cause">The request; without one it is a change by hand.</param>
+    public JsonObject Create(StripeForm.Node parameters, StripeCause? cause = null)
     {
         lock (_gate)
         {
@@ -30,14 +44,15 @@ sealed class StripeAccount(int seed, TimeSpan searchLag, TimeProvider clock)
                 throw new StripeProblem(400, "api_error", null, $"The sandbox keeps at most {MaxCustomers} customers");
             var customer = new StripeCustomer(
                 Mint("cus_"),
-                clock.GetUtcNow().ToUnixTimeSeconds(),
+                _clock.GetUtcNow().ToUnixTimeSeconds(),
                 _inOrder.Count,
                 new string(_chance.GetItems<char>("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", 8))
             );
             CustomerParameters.Check(parameters, customer)();
-            customer.Changed = clock.GetUtcNow();
+            customer.Changed = _clock.GetUtcNow();
             _byId[customer.Id] = customer;
             _inOrder.Add(customer);
+            Tell(null, customer.ToJson(), cause);
             return customer.ToJson();
         }
     }
@@ -49,23 +64,27 @@ sealed class StripeAccount(int seed, TimeSpan searchLag, TimeProvider clock)
             return (_byId.GetValueOrDefault(id) ?? throw StripeProblem.NoSuchCustomer(id, "id", inPath: true)).ToJson();
     }
 
-    public JsonObject Update(string id, StripeForm.Node parameters)
+    public JsonObject Update(string id, StripeForm.Node parameters, StripeCause? cause = null)
     {
         lock (_gate)
         {
             var customer = Live(id);
+            var before = customer.ToJson();
             CustomerParameters.Check(parameters, customer)();
-            customer.Changed = clock.GetUtcNow();
+            customer.Changed = _clock.GetUtcNow();
+            Tell(before, customer.ToJson(), cause);
             return customer.ToJson();
         }
     }
 
-    public JsonObject Delete(string id)
+    public JsonObject Delete(string id, StripeCause? cause = null)
     {
         lock (_gate)
         {
             var customer = Live(id);
+            var before = customer.ToJson();
             customer.Erase();
+            Tell(before, null, cause);
             return customer.ToJson();
         }
     }
@@ -115,7 +134,7 @@ sealed class StripeAccount(int seed, TimeSpan searchLag, TimeProvider clock)
             throw StripeProblem.Invalid("Invalid page: use next_page of the page before", "page");
         lock (_gate)
         {
-            var indexed = clock.GetUtcNow() - searchLag;
+            var indexed = _clock.GetUtcNow() - _searchLag;
             var found = Enumerable
                 .Range(1, _inOrder.Count)
                 .Select(i => _inOrder[^i])
@@ -180,7 +199,7 @@ sealed class StripeAccount(int seed, TimeSpan searchLag, TimeProvider clock)
         lock (_gate)
         {
             var customer = Live(customerId);
-            var subscription = new StripeSubscription(Mint("sub_"), customerId, clock.GetUtcNow().ToUnixTimeSeconds())
+            var subscription = new StripeSubscription(Mint("sub_"), customerId, _clock.GetUtcNow().ToUnixTimeSeconds())
             {
                 Status = status,
             };
@@ -223,7 +242,7 @@ sealed class StripeAccount(int seed, TimeSpan searchLag, TimeProvider clock)
     int Cursor(string id, string param) =>
         (_byId.GetValueOrDefault(id) ?? throw StripeProblem.NoSuchCustomer(id, param, inPath: false)).Index;
 
-    static (int Limit, string? After, string? Before) Page(StripeForm.Node query)
+    internal static (int Limit, string? After, string? Before) Page(StripeForm.Node query)
     {
         var limit = 10;
         if (query.Members.GetValueOrDefault("limit") is { } wanted)
@@ -249,7 +268,7 @@ sealed class StripeAccount(int seed, TimeSpan searchLag, TimeProvider clock)
             );
     }
 
-    static Func<long, bool> Created(StripeForm.Node? node)
+    internal static Func<long, bool> Created(StripeForm.Node? node)
     {
         if (node is null)
             return static _ => true;
@@ -283,7 +302,7 @@ sealed class StripeAccount(int seed, TimeSpan searchLag, TimeProvider clock)
             ? second
             : throw StripeProblem.Invalid($"Invalid integer: {node.Name}", node.Name, "parameter_invalid_integer");
 
-    static JsonObject ListOf(string url, IEnumerable<JsonObject> items, bool more) =>
+    internal static JsonObject ListOf(string url, IEnumerable<JsonObject> items, bool more) =>
         new()
         {
             ["object"] = "list",
@@ -291,6 +310,20 @@ sealed class StripeAccount(int seed, TimeSpan searchLag, TimeProvider clock)
             ["has_more"] = more,
             ["url"] = url,
         };
+
+    /// <summary>The event of a change, which has happened in the same moment.</summary>
+    void Tell(JsonObject? before, JsonObject? after, StripeCause? cause) =>
+        Events.Add(
+            Mint("evt_"),
+            before,
+            after,
+            // The Dashboard's changes have no request, but a key of their own.
+            cause ?? new(null, $"{Mint("")}-dashboard"),
+            Webhooks.Picks(EventFaultKind.Tie),
+            Webhooks.Picks(EventFaultKind.ForeignVersion)
+        );
+
+    public ValueTask DisposeAsync() => Webhooks.DisposeAsync();
 
     string Mint(string prefix) => prefix + new string(_chance.GetItems<char>(Letters, 14));
 }

@@ -28,6 +28,24 @@ sealed class StripeApi(
         "customers.list",
         "customers.search",
         "subscriptions.list",
+        "events.list",
+        "events.retrieve",
+        "webhook_endpoints.create",
+        "webhook_endpoints.retrieve",
+        "webhook_endpoints.update",
+        "webhook_endpoints.delete",
+        "webhook_endpoints.list",
+    ];
+
+    static readonly string[] EventListParameters =
+    [
+        "created",
+        "delivery_success",
+        "ending_before",
+        "limit",
+        "starting_after",
+        "type",
+        "types",
     ];
 
     static readonly string[] ListParameters =
@@ -46,38 +64,88 @@ sealed class StripeApi(
     {
         var door = _door ??= new VendorDoor(Vendor, faults, calls, this, log);
         var segments = RawPath.Segments(http) ?? [];
-        (string, Func<StripeForm, System.Text.Json.Nodes.JsonObject>)? route = (http.Request.Method, segments) switch
+        (string, Func<StripeForm, StripeCause, System.Text.Json.Nodes.JsonObject>)? route = (
+            http.Request.Method,
+            segments
+        ) switch
         {
-            ("POST", ["v1", "customers"]) => ("customers.create", form => account.Create(form.Root)),
-            ("GET", ["v1", "customers"]) => ("customers.list", query => account.List(Only(query.Root, ListParameters))),
+            ("POST", ["v1", "customers"]) => ("customers.create", (form, cause) => account.Create(form.Root, cause)),
+            ("GET", ["v1", "customers"]) => (
+                "customers.list",
+                (query, _) => account.List(Only(query.Root, ListParameters))
+            ),
             ("GET", ["v1", "customers", "search"]) => (
                 "customers.search",
-                query => account.Search(Only(query.Root, ["expand", "limit", "page", "query"]))
+                (query, _) => account.Search(Only(query.Root, ["expand", "limit", "page", "query"]))
             ),
             ("GET", ["v1", "customers", var id]) => (
                 "customers.retrieve",
-                query =>
+                (query, _) =>
                 {
                     if (Only(query.Root, ["expand"]).Members.GetValueOrDefault("expand") is { } expand)
                         CustomerParameters.Expand(expand);
                     return account.Get(id);
                 }
             ),
-            ("POST", ["v1", "customers", var id]) => ("customers.update", form => account.Update(id, form.Root)),
+            ("POST", ["v1", "customers", var id]) => (
+                "customers.update",
+                (form, cause) => account.Update(id, form.Root, cause)
+            ),
             ("DELETE", ["v1", "customers", var id]) => (
                 "customers.delete",
-                query =>
+                (query, cause) =>
                 {
                     Only(query.Root, []);
-                    return account.Delete(id);
+                    return account.Delete(id, cause);
                 }
             ),
             ("GET", ["v1", "subscriptions"]) => (
                 "subscriptions.list",
-                query =>
+                (query, _) =>
                     account.Subscriptions(
                         Only(query.Root, ["customer", "ending_before", "expand", "limit", "starting_after", "status"])
                     )
+            ),
+            ("GET", ["v1", "events"]) => (
+                "events.list",
+                (query, _) => account.Events.List(Only(query.Root, EventListParameters))
+            ),
+            ("GET", ["v1", "events", var id]) => (
+                "events.retrieve",
+                (query, _) =>
+                {
+                    Only(query.Root, []);
+                    return account.Events.Get(id);
+                }
+            ),
+            ("POST", ["v1", "webhook_endpoints"]) => (
+                "webhook_endpoints.create",
+                (form, _) => account.Webhooks.Create(form.Root)
+            ),
+            ("GET", ["v1", "webhook_endpoints"]) => (
+                "webhook_endpoints.list",
+                (query, _) =>
+                    account.Webhooks.List(Only(query.Root, ["ending_before", "expand", "limit", "starting_after"]))
+            ),
+            ("GET", ["v1", "webhook_endpoints", var id]) => (
+                "webhook_endpoints.retrieve",
+                (query, _) =>
+                {
+                    Only(query.Root, []);
+                    return account.Webhooks.Get(id);
+                }
+            ),
+            ("POST", ["v1", "webhook_endpoints", var id]) => (
+                "webhook_endpoints.update",
+                (form, _) => account.Webhooks.Update(id, form.Root)
+            ),
+            ("DELETE", ["v1", "webhook_endpoints", var id]) => (
+                "webhook_endpoints.delete",
+                (query, _) =>
+                {
+                    Only(query.Root, []);
+                    return account.Webhooks.Delete(id);
+                }
             ),
             _ => null,
         };
@@ -99,7 +167,7 @@ sealed class StripeApi(
     async Task<Answer> Execute(
         HttpContext http,
         string operation,
-        Func<StripeForm, System.Text.Json.Nodes.JsonObject>? run,
+        Func<StripeForm, StripeCause, System.Text.Json.Nodes.JsonObject>? run,
         Disturbance disturbance
     )
     {
@@ -143,7 +211,7 @@ sealed class StripeApi(
 
     async Task<Answer> Run(
         HttpContext http,
-        Func<StripeForm, System.Text.Json.Nodes.JsonObject> run,
+        Func<StripeForm, StripeCause, System.Text.Json.Nodes.JsonObject> run,
         string requestId,
         Disturbance disturbance
     )
@@ -152,7 +220,7 @@ sealed class StripeApi(
         {
             var query = StripeForm.Parse(http.Request.QueryString.Value?.TrimStart('?') ?? "");
             await disturbance.Before();
-            var read = Answer.Json(200, run(query));
+            var read = Answer.Json(200, run(query, new(requestId, null)));
             return disturbance.Break ? Failure(500) : read;
         }
 
@@ -195,7 +263,7 @@ sealed class StripeApi(
         async Task<Answer> Once()
         {
             await disturbance.Before();
-            var answer = Answer.Json(200, run(form));
+            var answer = Answer.Json(200, run(form, new(requestId, key.Length == 0 ? null : key)));
             return disturbance.Break ? Failure(500) : answer;
         }
     }

@@ -122,6 +122,48 @@ sealed class StripeApi : IDisposable
             cancellationToken
         );
 
+    public Task<Answer<StripeList<Event>>> ListEvents(EventListOptions options, CancellationToken cancellationToken) =>
+        Call(
+            StripeCall.ListEvents,
+            writes: false,
+            token => _client.V1.Events.ListAsync(options, null, token),
+            cancellationToken
+        );
+
+    public Task<Answer<StripeList<WebhookEndpoint>>> ListWebhookEndpoints(
+        WebhookEndpointListOptions options,
+        CancellationToken cancellationToken
+    ) =>
+        Call(
+            StripeCall.WebhookEndpoints,
+            writes: false,
+            token => _client.V1.WebhookEndpoints.ListAsync(options, null, token),
+            cancellationToken
+        );
+
+    public Task<Answer<WebhookEndpoint>> CreateWebhookEndpoint(
+        WebhookEndpointCreateOptions options,
+        CancellationToken cancellationToken
+    ) =>
+        Call(
+            StripeCall.WebhookEndpoints,
+            writes: true,
+            token => _client.V1.WebhookEndpoints.CreateAsync(options, null, token),
+            cancellationToken
+        );
+
+    public Task<Answer<WebhookEndpoint>> UpdateWebhookEndpoint(
+        string id,
+        WebhookEndpointUpdateOptions options,
+        CancellationToken cancellationToken
+    ) =>
+        Call(
+            StripeCall.WebhookEndpoints,
+            writes: true,
+            token => _client.V1.WebhookEndpoints.UpdateAsync(id, options, null, token),
+            cancellationToken
+        );
+
     public void Dispose() => _http.Dispose();
 
     async Task<Answer<T>> Call<T>(

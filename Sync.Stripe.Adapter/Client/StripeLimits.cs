@@ -12,6 +12,8 @@ enum StripeCall
     ListCustomers,
     SearchCustomers,
     ListSubscriptions,
+    ListEvents,
+    WebhookEndpoints,
 }
 
 /// <summary>

@@ -105,6 +105,13 @@ public sealed class FakeVendor(SystemMap map) : IVendor
         }
     }
 
+    /// <summary>What a listing answers: all that live, in the order of creation.</summary>
+    public IReadOnlyList<VendorObject> Listed()
+    {
+        lock (_lock)
+            return [.. _rows.Values.Where(r => !r.Deleted).Select(Seen)];
+    }
+
     public Row this[string id] => _rows[id];
 
     /// <summary>The next call of this kind goes wrong like that.</summary>

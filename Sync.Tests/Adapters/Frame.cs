@@ -1,12 +1,14 @@
 using Microsoft.Extensions.Time.Testing;
 using Npgsql;
 using Sync.Adapter.Budget;
+using Sync.Adapter.Following;
 using Sync.Adapter.Hosting;
 using Sync.Adapter.Intake;
 using Sync.Adapter.Links;
 using Sync.Adapter.Working;
 using Sync.Contracts.Systems;
 using Sync.Mapping;
+using Sync.Messaging.Hosting;
 using Sync.Tests.Support;
 
 namespace Sync.Tests.Adapters;
@@ -86,7 +88,20 @@ sealed class Frame : IAsyncDisposable
             vendor,
             options ?? new AdapterOptions { GatherMs = 5, CallTimeoutSeconds = 30 }
         );
-        await database.Execute(AdapterTables.Create(frame.Schema) + TestOutbox.Table(frame.Schema));
+        await database.Execute(
+            string.Concat([
+                AdapterTables.Create(frame.Schema),
+                // Of the kernel's tables, those that an adapter writes into by itself.
+                .. MessagingTables
+                    .Create(frame.Schema)
+                    .Where(t =>
+                        t.Contains(".feed_gap (", StringComparison.Ordinal)
+                        || t.Contains(".dead_letter (", StringComparison.Ordinal)
+                    ),
+                FollowingTables.Create(frame.Schema),
+                TestOutbox.Table(frame.Schema),
+            ])
+        );
         return frame;
     }
 

@@ -44,11 +44,17 @@ public sealed class IntakeTests
         await harness.Start();
         foreach (var command in commands)
             await harness.Bus.Publish(command);
+        List<Exception> faults = [];
         foreach (var command in commands)
-            Assert.True(
-                await harness.Consumed.Any<PushCustomer>(m => m.Context.Message.CommandId == command.CommandId)
-            );
-        var faults = harness.Consumed.Select<PushCustomer>().Select(m => m.Exception).OfType<Exception>().ToList();
+        {
+            // The first one that fits: listing them all would wait until the harness has been idle for its whole bound.
+            var consumed = await harness
+                .Consumed.SelectAsync<PushCustomer>(m => m.Context.Message.CommandId == command.CommandId)
+                .First();
+            if (consumed.Exception is { } fault)
+                faults.Add(fault);
+        }
+
         return (rows, faults);
     }
 

@@ -145,6 +145,17 @@ public sealed class WireTests
             ExternalId = "cus_9",
             Ours = true,
         },
+        new FeedGapReported
+        {
+            GapId = Command,
+            System = "billing",
+            Feed = "events",
+            Reason = "expired: older than what the vendor keeps",
+            From = Now.AddDays(-31),
+            To = Now,
+            OpenedAt = Now,
+            ClosedAt = Now.AddMinutes(1),
+        },
         new LinkObject
         {
             CustomerId = "c-1",
@@ -211,6 +222,53 @@ public sealed class WireTests
             RequestedAt = Now,
             System = "billing",
         },
+        new Erase
+        {
+            CustomerId = "c-1",
+            RequestedBy = "kim",
+            RequestedAt = Now,
+        },
+        new ReleaseLoop
+        {
+            CustomerId = "c-1",
+            RequestedBy = "kim",
+            RequestedAt = Now,
+        },
+        new AllowRecreate
+        {
+            CustomerId = "c-1",
+            RequestedBy = "kim",
+            RequestedAt = Now,
+        },
+        new LinkTo
+        {
+            System = "billing",
+            ExternalId = "cus_9",
+            RequestedBy = "kim",
+            RequestedAt = Now,
+            CustomerId = "c-1",
+        },
+        new RetryObject
+        {
+            System = "billing",
+            ExternalId = "cus_9",
+            RequestedBy = "kim",
+            RequestedAt = Now,
+        },
+        new IgnoreObject
+        {
+            System = "billing",
+            ExternalId = "cus_9",
+            RequestedBy = "kim",
+            RequestedAt = Now,
+        },
+        new ForgetObject
+        {
+            CustomerId = "c-1",
+            System = "billing",
+            ExternalId = "cus_9",
+        },
+        new ReadObject { System = "billing", ExternalId = "cus_9" },
     ];
 
     static readonly MessageCatalog Catalog = MakeCatalog();
@@ -293,6 +351,25 @@ public sealed class WireTests
             JsonSerializer.Serialize(Read(""","attributes":{}"""), type),
             StringComparison.Ordinal
         );
+    }
+
+    [Fact]
+    public void A_value_that_a_write_emptied_or_that_was_empty_before_is_read_as_it_was_sent()
+    {
+        var report = new CustomerReported
+        {
+            System = "billing",
+            CustomerId = "c-1",
+            Generation = 1,
+            Obs = 17,
+            Over = new() { ["email"] = new(null, "zoe@example.com"), ["phone"] = new("+4712345678", null) },
+        };
+
+        var type = (System.Text.Json.Serialization.Metadata.JsonTypeInfo<CustomerReported>)
+            Catalog.Find("sync.customer.reported.v1")!.Json;
+        var read = JsonSerializer.Deserialize(JsonSerializer.Serialize(report, type), type)!;
+
+        Assert.Equal(report.Over, read.Over);
     }
 
     static object Sample(string type) => Samples.Single(s => s.GetType() == Catalog.Find(type)!.Type);

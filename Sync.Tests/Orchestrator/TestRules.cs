@@ -14,7 +14,7 @@ static class TestRules
     public const string Billing = "billing";
     public const string Crm = "crm";
 
-    static readonly byte[] Systems =
+    public static readonly byte[] Systems =
         """
         [
           { "name": "product", "fields": {
@@ -29,7 +29,7 @@ static class TestRules
         ]
         """u8.ToArray();
 
-    static readonly byte[] Fields =
+    public static readonly byte[] Fields =
         """
         [
           { "path": "name", "owner": "product", "onConflict": "owner" },

@@ -1,9 +1,10 @@
 using System.Text.Json.Nodes;
+using Sync.Tests.Support;
 
 namespace Sync.Tests.Sandbox;
 
 /// <summary>
-/// This Stripe against Stripe's own OpenAPI document, of which <c>SYNC_STRIPE_OPENAPI</c> names a copy; skipped without.
+/// This Stripe against Stripe's own OpenAPI document, of which <c>SYNC_STRIPE_OPENAPI</c> names a copy, or one lies in <c>shared/vendor-specs</c> beside the checkout; skipped without.
 /// </summary>
 public sealed class StripeSpecificationTests : IAsyncLifetime
 {
@@ -51,12 +52,18 @@ public sealed class StripeSpecificationTests : IAsyncLifetime
         Assert.Empty(schema["required"]!.AsArray().Select(r => (string)r!).Except(members));
     }
 
+    static readonly string Beside = Path.Combine(Repository.Root, "..", "shared", "vendor-specs", "stripe");
+
     static JsonNode Specification()
     {
-        var file = Environment.GetEnvironmentVariable("SYNC_STRIPE_OPENAPI");
+        var file =
+            Environment.GetEnvironmentVariable("SYNC_STRIPE_OPENAPI") is { Length: > 0 } named ? named
+            : Directory.Exists(Beside)
+                ? Directory.EnumerateFiles(Beside, "*.json").Order(StringComparer.Ordinal).LastOrDefault()
+            : null;
         Assert.SkipWhen(
-            string.IsNullOrEmpty(file) || !File.Exists(file),
-            "SYNC_STRIPE_OPENAPI names no copy of Stripe's OpenAPI document"
+            !File.Exists(file),
+            "no copy of Stripe's OpenAPI document: SYNC_STRIPE_OPENAPI names none, and none lies beside the checkout"
         );
         return JsonNode.Parse(File.ReadAllText(file!))!;
     }

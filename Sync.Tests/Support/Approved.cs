@@ -9,9 +9,14 @@ static class Approved
     /// <summary>Lines shown of a difference; the received file has all of them.</summary>
     const int MaxShown = 40;
 
-    public static void Matches(string file, string received)
+    public static void Matches(string file, string received) =>
+        MatchesDocument(Path.Combine("Sync.Tests", "Approved", file), received);
+
+    /// <summary>The same for a document that is made from the code: the file lies where its readers look.</summary>
+    /// <param name="file">From the root of the checkout.</param>
+    public static void MatchesDocument(string file, string received)
     {
-        var path = Path.Combine(Repository.Root, "Sync.Tests", "Approved", file);
+        var path = Path.Combine(Repository.Root, file);
         var receivedPath = Path.ChangeExtension(path, ".received" + Path.GetExtension(path));
         received = received.ReplaceLineEndings("\n").TrimEnd('\n') + "\n";
         var approved = File.Exists(path) ? File.ReadAllText(path).ReplaceLineEndings("\n") : "";

@@ -91,6 +91,9 @@ static class Observing
                 take = false;
             else if (firstContact)
                 take = golden is null;
+            else if (report.InDoubt)
+                // Nobody can say whose value it is, and an old one of ours must not come back: golden stays.
+                take = false;
             else
                 take = golden == system.At.At(path) || Resolve(sync, report.System, path, value, rules, decision);
 

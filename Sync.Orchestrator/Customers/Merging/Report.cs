@@ -40,6 +40,9 @@ sealed record Report
     public IReadOnlyDictionary<string, Overwritten> Over { get; init; } = new Dictionary<string, Overwritten>();
     public bool Undelete { get; init; }
 
+    /// <summary>What changed may be a write of ours that a restored adapter has forgotten.</summary>
+    public bool InDoubt { get; init; }
+
     public bool FromProduct => System == SystemNames.Product;
 
     public static Report Of(CustomerReported report) =>
@@ -61,6 +64,7 @@ sealed record Report
             Own = report.Own ?? None,
             Over = report.Over ?? [],
             Undelete = report.Undelete,
+            InDoubt = report.InDoubt,
         };
 
     public static Report Of(CustomerSnapshot snapshot, SystemMap product)

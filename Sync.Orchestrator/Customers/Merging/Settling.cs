@@ -265,6 +265,9 @@ static class Settling
         else if (system.Brake != BrakeReasons.Undeleted)
         {
             system.Gone = false;
+            // The deletion that was held is decided by now, and nobody can release it any more.
+            if (system.Brake == BrakeReasons.Held)
+                system.Brake = null;
             decision.Facts |= Facts.OursIsBack;
             decision.Notes.Add(new Note(Codes.Back, report.System));
         }

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Text;
 
 namespace Sync.Sandbox.Salesforce.Events;
@@ -5,9 +6,9 @@ namespace Sync.Sandbox.Salesforce.Events;
 /// <summary>Avro's binary form, as far as a change event needs it. By hand, so that the reader's library meets a stranger.</summary>
 sealed class AvroWriter
 {
-    readonly MemoryStream _bytes = new();
+    readonly ArrayBufferWriter<byte> _bytes = new();
 
-    public byte[] ToArray() => _bytes.ToArray();
+    public byte[] ToArray() => _bytes.WrittenSpan.ToArray();
 
     /// <summary>int, long, and the index of a union or an enum: zigzag, seven bits a byte.</summary>
     public AvroWriter Long(long value)
@@ -15,11 +16,11 @@ sealed class AvroWriter
         var rest = (ulong)((value << 1) ^ (value >> 63));
         while (rest >= 0x80)
         {
-            _bytes.WriteByte((byte)(rest | 0x80));
+            _bytes.Write([(byte)(rest | 0x80)]);
             rest >>= 7;
         }
 
-        _bytes.WriteByte((byte)rest);
+        _bytes.Write([(byte)rest]);
         return this;
     }
 

@@ -11,7 +11,7 @@ sealed class PubSub(
     TimeProvider clock,
     FaultBook faults,
     CallBook calls
-)
+) : IDisposable
 {
     /// <summary>Its host is another one than the org's, so it has faults and counts of its own.</summary>
     public const string Vendor = "salesforce-events";
@@ -101,6 +101,12 @@ sealed class PubSub(
     }
 
     public void Closed() => Interlocked.Decrement(ref _streams);
+
+    public void Dispose()
+    {
+        lock (_gate)
+            _cut.Dispose();
+    }
 
     async Task Happen(Fault fault, ServerCallContext context)
     {
