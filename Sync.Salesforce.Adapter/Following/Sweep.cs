@@ -16,13 +16,7 @@ namespace Sync.Salesforce.Adapter.Following;
 /// some minutes back; what it sees again unchanged is not told again. Times have whole seconds, so pages go on behind time
 /// and id together.
 /// </summary>
-sealed class Sweep(
-    Queries queries,
-    SalesforceMapping mapping,
-    SalesforceOptions options,
-    TimeProvider time,
-    ILogger<Sweep> log
-) : IFeed
+sealed class Sweep(Queries queries, SalesforceMapping mapping, SalesforceOptions options, ILogger<Sweep> log) : IFeed
 {
     const string Stamp = "SystemModstamp";
     const string Merged = "MasterRecordId";
@@ -133,7 +127,6 @@ sealed class Sweep(
                 Kind = _deleted!.Contains(row.Id) ? HintKind.Undeleted : HintKind.Updated,
                 CustomerId = o.CustomerId,
                 Fields = o.Fields,
-                CommandId = null,
             }
         );
     }
@@ -146,7 +139,8 @@ sealed class Sweep(
             deletedToo: true,
             cancellationToken
         );
-        return newest.Count > 0 ? At(newest[0]) : time.GetUtcNow() - TimeSpan.FromDays(1);
+        // Where nothing is yet, everything will be new.
+        return newest.Count > 0 ? At(newest[0]) : DateTimeOffset.UnixEpoch;
     }
 
     async Task<HashSet<string>> RecycleBin(CancellationToken cancellationToken)

@@ -27,6 +27,7 @@ sealed class PubSub(
     readonly List<OrderedError> _errors = [];
     CancellationTokenSource _cut = new();
     int _streams;
+    int _begun;
     volatile bool _silent;
 
     public SalesforceOrg Org => org;
@@ -38,6 +39,9 @@ sealed class PubSub(
 
     /// <summary>Streams that are open.</summary>
     public int Streams => Volatile.Read(ref _streams);
+
+    /// <summary>Streams that have ever had their place.</summary>
+    public int EverBegun => Volatile.Read(ref _begun);
 
     /// <summary>Streams stay open and say nothing, not even that they live.</summary>
     public bool Silent
@@ -99,6 +103,9 @@ sealed class PubSub(
         lock (_gate)
             return _cut.Token;
     }
+
+    /// <summary>A stream has its place: what happens from now on is in it.</summary>
+    public void Begun() => Interlocked.Increment(ref _begun);
 
     public void Closed() => Interlocked.Decrement(ref _streams);
 

@@ -134,6 +134,7 @@ sealed class PubSubService(PubSub pubSub) : Api.PubSubBase
             CheckTopic(first.TopicName);
             _topic = first.TopicName;
             var place = Begin(first);
+            pubSub.Begun();
             Ask(first);
             var reading = Read(cancellationToken);
             try
