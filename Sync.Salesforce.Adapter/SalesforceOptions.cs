@@ -56,7 +56,7 @@ sealed class SalesforceOptions : IValidatableObject
     public int SilenceSeconds { get; set; } = 300;
 
     /// <summary>From one sweep to the next; 900 beside change events and 60 without when it is not set.</summary>
-    [Range(5, 86_400, ErrorMessage = "must be 5 to 86400")]
+    [Range(1, 86_400, ErrorMessage = "must be 1 to 86400")]
     public int? SweepSeconds { get; set; }
 
     /// <summary>How far a sweep begins before the end of the last one, for transactions that were open then.</summary>

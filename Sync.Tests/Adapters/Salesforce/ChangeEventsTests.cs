@@ -305,7 +305,7 @@ public sealed class ChangeEventsTests
     // ---- streams that go wrong ----
 
     [Fact]
-    public async Task More_is_asked_for_only_when_what_came_is_stored()
+    public async Task More_is_asked_for_as_often_as_it_takes_and_the_order_of_the_commits_stays()
     {
         await using var bench = await FeedBench.Start();
         var cursor = await bench.Now();
