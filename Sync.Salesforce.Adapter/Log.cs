@@ -29,4 +29,16 @@ static partial class Log
         "Salesforce gives no access token: {Code}; a matter of configuration: {Configuration}"
     )]
     public static partial void SignInFailed(this ILogger logger, string code, bool configuration);
+
+    [LoggerMessage(2510, LogLevel.Information, "Subscribes to {Channel} from {ReplayPreset}")]
+    public static partial void Subscribes(this ILogger logger, string channel, string replayPreset);
+
+    [LoggerMessage(2511, LogLevel.Information, "Salesforce closed the stream after {Lived}")]
+    public static partial void StreamClosed(this ILogger logger, TimeSpan lived);
+
+    [LoggerMessage(2512, LogLevel.Warning, "Event {EventId} of schema {SchemaId} does not tell what changed: {Reason}")]
+    public static partial void EventTellsNothing(this ILogger logger, string reason, string? eventId, string? schemaId);
+
+    [LoggerMessage(2513, LogLevel.Debug, "Swept Salesforce from {Since} to {Furthest}")]
+    public static partial void Swept(this ILogger logger, DateTimeOffset since, DateTimeOffset furthest);
 }

@@ -73,6 +73,8 @@ sealed partial class SalesforceMapping
         Fields = ["Id", .. _fieldByPath.Values.Concat(Own).Distinct(StringComparer.Ordinal)];
     }
 
+    public IReadOnlyDictionary<string, string> FieldByPath => _fieldByPath;
+
     /// <summary>What is read of a record.</summary>
     public IReadOnlyList<string> Fields { get; }
 

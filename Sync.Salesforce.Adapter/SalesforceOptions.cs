@@ -1,4 +1,6 @@
 using System.ComponentModel.DataAnnotations;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
 
 namespace Sync.Salesforce.Adapter;
 
@@ -31,8 +33,52 @@ sealed class SalesforceOptions : IValidatableObject
     /// <summary>Whether records that Salesforce's duplicate rules only warn about are saved all the same.</summary>
     public bool AllowDuplicates { get; set; }
 
+    /// <summary>Where changes are learned from: <c>pubsub</c> for change events with a sweep beside them, <c>sweep</c> for orgs without events.</summary>
+    [RegularExpression("pubsub|sweep", ErrorMessage = "must be pubsub or sweep")]
+    public string Feed { get; set; } = "pubsub";
+
+    /// <summary>Salesforce's Pub/Sub API; orgs in the EU may use <c>https://api.deu.pubsub.salesforce.com:7443</c>.</summary>
+    [Required(ErrorMessage = "must be the https address of Salesforce's Pub/Sub API")]
+    public string PubSubUrl { get; set; } = "https://api.pubsub.salesforce.com:7443";
+
+    /// <summary>A PEM file with the one certificate authority to trust there; empty for the system's.</summary>
+    public string PubSubCa { get; set; } = "";
+
+    /// <summary>The channel with Account's change events: its own, <c>/data/ChangeEvents</c>, or a custom one.</summary>
+    [RegularExpression(
+        "/data/[A-Za-z][A-Za-z0-9_]{0,79}",
+        ErrorMessage = "must look like /data/AccountChangeEvent, or /data/…__chn for a channel of your own"
+    )]
+    public string Channel { get; set; } = "/data/AccountChangeEvent";
+
+    /// <summary>A stream that says nothing for so long is opened anew; Salesforce says at least every 270 seconds that it lives.</summary>
+    [Range(10, 3_600, ErrorMessage = "must be 10 to 3600")]
+    public int SilenceSeconds { get; set; } = 300;
+
+    /// <summary>From one sweep to the next; 900 beside change events and 60 without when it is not set.</summary>
+    [Range(1, 86_400, ErrorMessage = "must be 1 to 86400")]
+    public int? SweepSeconds { get; set; }
+
+    /// <summary>How far a sweep begins before the end of the last one, for transactions that were open then.</summary>
+    [Range(0, 86_400, ErrorMessage = "must be 0 to 86400")]
+    public int SweepOverlapSeconds { get; set; } = 300;
+
+    public bool UsesEvents => Feed == "pubsub";
+
+    public int SweepEverySeconds => SweepSeconds ?? (UsesEvents ? 900 : 60);
+
     public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
     {
+        if (PubSubUrl.Length > 0)
+        {
+            if (!Uri.TryCreate(PubSubUrl, UriKind.Absolute, out var events) || events.Scheme != "https")
+                yield return new("is no https address", [nameof(PubSubUrl)]);
+            else if (events.PathAndQuery is not "/" || events.UserInfo.Length > 0)
+                yield return new("must be scheme, host and port only", [nameof(PubSubUrl)]);
+        }
+
+        if (PubSubCa.Length > 0 && PemFault(PubSubCa) is { } fault)
+            yield return new(fault, [nameof(PubSubCa)]);
         if (LoginUrl.Length == 0)
             yield break;
         if (!Uri.TryCreate(LoginUrl, UriKind.Absolute, out var login) || login.Scheme is not ("http" or "https"))
@@ -44,5 +90,23 @@ sealed class SalesforceOptions : IValidatableObject
             );
         else if (login.PathAndQuery is not "/" || login.UserInfo.Length > 0)
             yield return new("must be scheme and host only", [nameof(LoginUrl)]);
+    }
+
+    static string? PemFault(string path)
+    {
+        try
+        {
+            X509Certificate2Collection found = [];
+            found.ImportFromPemFile(path);
+            return found.Count > 0 ? null : "is a file without a certificate";
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return "is no file that can be read";
+        }
+        catch (CryptographicException)
+        {
+            return "is no PEM file with a certificate";
+        }
     }
 }

@@ -1,8 +1,10 @@
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Options;
+using Sync.Adapter.Following;
 using Sync.Adapter.Vendors;
 using Sync.Messaging.Hosting;
 using Sync.Salesforce.Adapter.Client;
+using Sync.Salesforce.Adapter.Following;
 
 namespace Sync.Salesforce.Adapter;
 
@@ -26,6 +28,18 @@ static class SalesforceServices
             )
         );
         services.AddSingleton<IVendor, SalesforceVendor>();
+
+        services.AddSingleton<PubSubClient>();
+        services.AddSingleton<Queries>();
+        services.AddSingleton<IListing, Listing>();
+        services.AddSingleton<Sweep>();
+        services.AddSingleton<ChangeEvents>();
+        // Which feeds there are is a setting, and settings are read when the first service is made.
+        services.AddSingleton<IEnumerable<IFeed>>(p =>
+            p.GetRequiredService<SalesforceOptions>().UsesEvents
+                ? [p.GetRequiredService<ChangeEvents>(), p.GetRequiredService<Sweep>()]
+                : [p.GetRequiredService<Sweep>()]
+        );
         return services;
     }
 }

@@ -9,13 +9,14 @@ static partial class Log
     [LoggerMessage(
         5000,
         LogLevel.Information,
-        "Sandbox is ready: product {Product}, Stripe {Stripe}, Salesforce {Salesforce}, Kafka {Kafka}"
+        "Sandbox is ready: product {Product}, Stripe {Stripe}, Salesforce {Salesforce} with events at {Events}, Kafka {Kafka}"
     )]
     public static partial void Ready(
         this ILogger log,
         string? product,
         string? stripe,
         string? salesforce,
+        string? events,
         string? kafka
     );
 

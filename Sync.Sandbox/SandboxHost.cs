@@ -7,6 +7,7 @@ using Sync.Sandbox.Hosting;
 using Sync.Sandbox.Kafka;
 using Sync.Sandbox.Product;
 using Sync.Sandbox.Salesforce;
+using Sync.Sandbox.Salesforce.Events;
 using Sync.Sandbox.Stripe;
 
 namespace Sync.Sandbox;
@@ -24,6 +25,8 @@ sealed class SandboxHost : IAsyncDisposable
     readonly LoopbackServer _stripe;
     readonly LoopbackServer _salesforce;
     readonly SalesforceApi _salesforceApi;
+    readonly LoopbackServer _salesforceEvents;
+    readonly LoopbackTls _tls;
     readonly ILogger _log;
     readonly Lazy<IProducer<byte[], byte[]>> _raw;
     readonly IReadOnlyDictionary<string, IReadOnlyList<string>> _operations = new Dictionary<
@@ -33,6 +36,7 @@ sealed class SandboxHost : IAsyncDisposable
     {
         [StripeApi.Vendor] = StripeApi.Operations,
         [SalesforceApi.Vendor] = SalesforceApi.Operations,
+        [PubSub.Vendor] = PubSub.Operations,
     };
 
     EventDelivery? _events;
@@ -52,7 +56,7 @@ sealed class SandboxHost : IAsyncDisposable
             clock
         );
         Stripe = new StripeAccount(options.Seed, TimeSpan.FromSeconds(options.StripeSearchLagSeconds), clock, _log);
-        Salesforce = new SalesforceOrg(clock);
+        Salesforce = new SalesforceOrg(options.Seed, clock);
         StripeKeys = new StripeKeys(clock);
         SalesforceTokens = new SalesforceTokens(
             TimeSpan.FromMinutes(options.SalesforceSessionMinutes),
@@ -81,6 +85,26 @@ sealed class SandboxHost : IAsyncDisposable
             Calls,
             _log
         );
+        SalesforceEvents = new PubSub(
+            Salesforce,
+            SalesforceTokens,
+            TimeSpan.FromSeconds(options.SalesforceKeepaliveSeconds),
+            clock,
+            Faults,
+            Calls
+        );
+        _tls = new LoopbackTls(TimeProvider.System);
+        _salesforceEvents = new LoopbackServer(
+            "Salesforce's events",
+            static _ => Task.CompletedTask,
+            loggers,
+            new LoopbackLimits(MaxRawBytes),
+            new LoopbackGrpc(
+                _tls,
+                services => services.AddSingleton(SalesforceEvents).AddGrpc(),
+                app => app.MapGrpcService<PubSubService>()
+            )
+        );
         _stripe = new LoopbackServer("Stripe", stripe.Handle, loggers, new LoopbackLimits(StripeApi.MaxBodyBytes));
         _salesforce = new LoopbackServer(
             "Salesforce",
@@ -92,6 +116,7 @@ sealed class SandboxHost : IAsyncDisposable
         {
             [StripeApi.Vendor] = _stripe,
             [SalesforceApi.Vendor] = _salesforce,
+            [PubSub.Vendor] = _salesforceEvents,
         };
 
         var product = new ProductApi(Product, _log);
@@ -124,6 +149,7 @@ sealed class SandboxHost : IAsyncDisposable
     public SalesforceOrg Salesforce { get; }
     public SalesforceTokens SalesforceTokens { get; }
     public SalesforceUsage SalesforceUsage { get; }
+    public PubSub SalesforceEvents { get; }
 
     /// <summary>Null when it was not asked for.</summary>
     public SandboxKafka? Kafka { get; private set; }
@@ -132,6 +158,10 @@ sealed class SandboxHost : IAsyncDisposable
     public Uri ProductAddress => _product.Address;
     public Uri StripeAddress => _stripe.Address;
     public Uri SalesforceAddress => _salesforce.Address;
+    public Uri SalesforceEventsAddress => _salesforceEvents.Address;
+
+    /// <summary>The certificate to trust there, a PEM file.</summary>
+    public string SalesforceEventsCa => _tls.Path;
 
     public string BootstrapServers =>
         Kafka?.BootstrapServers ?? throw new InvalidOperationException("this sandbox was started without Kafka");
@@ -212,6 +242,9 @@ sealed class SandboxHost : IAsyncDisposable
         await _product.DisposeAsync();
         await _stripe.DisposeAsync();
         await _salesforce.DisposeAsync();
+        await _salesforceEvents.DisposeAsync();
+        SalesforceEvents.Dispose();
+        _tls.Dispose();
         await Stripe.DisposeAsync();
         if (_raw.IsValueCreated)
             _raw.Value.Dispose();
@@ -236,11 +269,13 @@ sealed class SandboxHost : IAsyncDisposable
         await _stripe.Start(Options.StripePort, cancellationToken);
         await _salesforce.Start(Options.SalesforcePort, cancellationToken);
         _salesforceApi.Instance = SalesforceAddress;
+        await _salesforceEvents.Start(Options.SalesforceEventsPort, cancellationToken);
         await _product.Start(Options.ProductPort, cancellationToken);
         _log.Ready(
             ProductAddress.ToString(),
             StripeAddress.ToString(),
             SalesforceAddress.ToString(),
+            SalesforceEventsAddress.ToString(),
             Kafka?.BootstrapServers
         );
     }

@@ -7,7 +7,7 @@ sealed record SandboxOptions
 {
     public const string Section = "Sandbox";
 
-    /// <summary>0 picks a free port; so for all four.</summary>
+    /// <summary>0 picks a free port; so for all five.</summary>
     [Range(0, 65_535)]
     public int ProductPort { get; init; }
 
@@ -16,6 +16,10 @@ sealed record SandboxOptions
 
     [Range(0, 65_535)]
     public int SalesforcePort { get; init; }
+
+    /// <summary>Of Salesforce's Pub/Sub API: gRPC over TLS.</summary>
+    [Range(0, 65_535)]
+    public int SalesforceEventsPort { get; init; }
 
     [Range(0, 65_535)]
     public int KafkaPort { get; init; }
@@ -64,6 +68,10 @@ sealed record SandboxOptions
     /// <summary>API requests that the org takes in 24 hours.</summary>
     [Range(1, 100_000_000)]
     public int SalesforceDailyRequests { get; init; } = 100_000;
+
+    /// <summary>Seconds after which a stream without events says that it lives; Salesforce takes up to 270.</summary>
+    [Range(1, 3_600)]
+    public int SalesforceKeepaliveSeconds { get; init; } = 270;
 
     /// <summary>Everything that is wrong, each with the setting's name.</summary>
     public IReadOnlyList<string> Problems()

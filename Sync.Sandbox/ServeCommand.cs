@@ -80,6 +80,8 @@ static class ServeCommand
                 ["salesforce"] = Address(sandbox.SalesforceAddress),
                 ["salesforceClientId"] = sandbox.Options.SalesforceClientId,
                 ["salesforceClientSecret"] = sandbox.Options.SalesforceClientSecret,
+                ["salesforceEvents"] = Address(sandbox.SalesforceEventsAddress),
+                ["salesforceEventsCa"] = sandbox.SalesforceEventsCa,
                 ["kafka"] = sandbox.Kafka?.BootstrapServers,
             }
         );

@@ -7,6 +7,9 @@ namespace Sync.Salesforce.Adapter.Client;
 /// <param name="UserId">Of the user that the app runs as: who we are in <c>LastModifiedById</c>.</param>
 sealed record Session(string Token, Uri Instance, string? UserId)
 {
+    /// <summary>Of the org, with 18 characters.</summary>
+    public string? OrganizationId { get; init; }
+
     /// <summary>A token in a log would be the key to the org.</summary>
     public override string ToString() => $"Session of {UserId} at {Instance.Host}";
 }
@@ -115,8 +118,15 @@ sealed class AccessTokens(HttpClient http, SalesforceOptions options, TimeProvid
         var instance = Member(body, "instance_url");
         if (token is null || !Uri.TryCreate(instance, UriKind.Absolute, out var uri))
             throw new SalesforceSignInException("unreadable", false);
-        var user = Member(body, "id")?.TrimEnd('/').Split('/')[^1];
-        return new(token, uri, RecordIds.IsId(user) ? RecordIds.To18(user!) : null);
+
+        // …/id/<org>/<user>; a token begins with the org's id as well.
+        string[] identity = Member(body, "id")?.TrimEnd('/').Split('/') ?? [];
+        var user = identity.Length > 0 ? identity[^1] : null;
+        var org = identity.Length > 1 && RecordIds.IsId(identity[^2]) ? identity[^2] : token.Split('!')[0];
+        return new(token, uri, RecordIds.IsId(user) ? RecordIds.To18(user!) : null)
+        {
+            OrganizationId = RecordIds.IsId(org) ? RecordIds.To18(org) : null,
+        };
     }
 
     static async Task<JsonDocument?> Json(HttpResponseMessage response)

@@ -67,6 +67,12 @@ sealed class SalesforceClient : IDisposable
     /// <summary>The user that we are, as far as known.</summary>
     public string? UserId => _tokens.UserId;
 
+    /// <summary>A session for another API of the org, shared with this one.</summary>
+    /// <param name="stale">One that was refused; null at first.</param>
+    /// <exception cref="SalesforceSignInException">There is none.</exception>
+    public Task<Session> SignInAsync(Session? stale, CancellationToken cancellationToken) =>
+        _tokens.Get(stale, cancellationToken);
+
     string Data => $"/services/data/{_options.ApiVersion}";
 
     public async Task<Reply<SObject>> GetObjectByIdAsync(

@@ -1,10 +1,12 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Confluent.Kafka;
+using Grpc.Core;
 using Sync.Sandbox.Faults;
 using Sync.Sandbox.Hosting;
 using Sync.Sandbox.Product;
 using Sync.Sandbox.Salesforce;
+using Sync.Sandbox.Salesforce.Events;
 using Sync.Sandbox.Stripe;
 
 namespace Sync.Sandbox.Admin;
@@ -66,11 +68,21 @@ sealed class AdminApi(SandboxHost sandbox, ILogger log)
                 ("POST", ["salesforce", "accounts"]) => await CreateAccount(http),
                 ("PATCH", ["salesforce", "accounts", var id]) => await ChangeAccount(http, id),
                 ("DELETE", ["salesforce", "accounts", var id]) => Done(() =>
-                    sandbox.Salesforce.Delete(id, SalesforceOrg.HumanUser)
+                    sandbox.Salesforce.Delete(id, SalesforceOrg.Human)
                 ),
                 ("POST", ["salesforce", "accounts", var id, "undelete"]) => Done(() =>
-                    sandbox.Salesforce.Undelete(id, SalesforceOrg.HumanUser)
+                    sandbox.Salesforce.Undelete(id, SalesforceOrg.Human)
                 ),
+                ("POST", ["salesforce", "accounts", var winner, "merge"]) => await MergeAccounts(http, winner),
+                ("POST", ["salesforce", "fields"]) => await AddField(http),
+                ("GET", ["salesforce", "events"]) => Ok(EventsState()),
+                ("POST", ["salesforce", "events"]) => await Announce(http),
+                ("POST", ["salesforce", "events", "errors"]) => await FailEvents(http),
+                ("POST", ["salesforce", "events", "expire"]) => Done(sandbox.Salesforce.Events.Expire),
+                ("POST", ["salesforce", "events", "cut"]) => Done(sandbox.SalesforceEvents.Cut),
+                ("POST", ["salesforce", "events", "silent"]) => Done(() => sandbox.SalesforceEvents.Silent = true),
+                ("DELETE", ["salesforce", "events", "silent"]) => Done(() => sandbox.SalesforceEvents.Silent = false),
+                ("POST", ["salesforce", "events", "delay"]) => await DelayEvents(http),
                 ("POST", ["salesforce", "tokens", "revoke"]) => Done(sandbox.SalesforceTokens.RevokeAll),
                 ("POST", ["kafka", "records"]) => await Produce(http),
                 ("POST", ["kafka", "down"]) => Done(() => sandbox.Kafka!.Down()),
@@ -172,16 +184,110 @@ sealed class AdminApi(SandboxHost sandbox, ILogger log)
     async Task<Answer> CreateAccount(HttpContext http)
     {
         using var body = JsonDocument.Parse(await ReadBody(http), Strict);
-        var id = sandbox.Salesforce.Create(body.RootElement, SalesforceOrg.HumanUser);
+        var id = sandbox.Salesforce.Create(body.RootElement, SalesforceOrg.Human);
         return Ok(new JsonObject { ["id"] = id }, 201);
     }
 
     async Task<Answer> ChangeAccount(HttpContext http, string id)
     {
         using var body = JsonDocument.Parse(await ReadBody(http), Strict);
-        sandbox.Salesforce.Update(id, body.RootElement, SalesforceOrg.HumanUser);
+        sandbox.Salesforce.Update(id, body.RootElement, SalesforceOrg.Human);
         return Answer.Empty(204);
     }
+
+    async Task<Answer> MergeAccounts(HttpContext http, string winner)
+    {
+        using var body = JsonDocument.Parse(await ReadBody(http), Strict);
+        var loser = Text(body.RootElement, "loser") ?? throw new FormatException("loser: is missing");
+        using var none = JsonDocument.Parse("{}");
+        var fields = body.RootElement.TryGetProperty("fields", out var picked) ? picked : none.RootElement;
+        sandbox.Salesforce.Merge(winner, loser, fields, SalesforceOrg.Human);
+        return Answer.Empty(204);
+    }
+
+    async Task<Answer> AddField(HttpContext http)
+    {
+        using var body = JsonDocument.Parse(await ReadBody(http), Strict);
+        sandbox.Salesforce.AddField(Text(body.RootElement, "name") ?? throw new FormatException("name: is missing"));
+        return Ok(new JsonObject { ["schemaId"] = sandbox.Salesforce.Schema.Id }, 201);
+    }
+
+    JsonObject EventsState() =>
+        new()
+        {
+            ["streams"] = sandbox.SalesforceEvents.Streams,
+            ["silent"] = sandbox.SalesforceEvents.Silent,
+            ["delayMs"] = (long)sandbox.Salesforce.Events.Delay.TotalMilliseconds,
+            ["schemaId"] = sandbox.Salesforce.Schema.Id,
+        };
+
+    /// <summary>An event without a write: a gap, an overflow, or one whose bitmaps are made up.</summary>
+    async Task<Answer> Announce(HttpContext http)
+    {
+        using var body = JsonDocument.Parse(await ReadBody(http), Strict);
+        var root = body.RootElement;
+        if (Text(root, "payloadBase64") is { } raw)
+        {
+            sandbox.Salesforce.Events.Append(
+                Text(root, "schemaId") ?? sandbox.Salesforce.Schema.Id,
+                [Convert.FromBase64String(raw)]
+            );
+            return Answer.Empty(204);
+        }
+
+        var type = Text(root, "changeType") ?? throw new FormatException("changeType: is missing");
+        if (!ChangeEventSchema.IsType(type))
+            throw new FormatException("changeType: is none of Salesforce's");
+        var header = new ChangeHeader(
+            type,
+            Text(root, "changeOrigin") ?? SalesforceOrg.Human.Origin,
+            "made-by-hand",
+            sandbox.SalesforceEvents.Clock.GetUtcNow(),
+            1,
+            SalesforceOrg.HumanUser
+        )
+        {
+            Changed = Texts(root, "changedFields"),
+            Nulled = Texts(root, "nulledFields"),
+            Diff = Texts(root, "diffFields"),
+        };
+        sandbox.Salesforce.Announce(header, Texts(root, "recordIds"));
+        return Answer.Empty(204);
+    }
+
+    async Task<Answer> FailEvents(HttpContext http)
+    {
+        using var body = JsonDocument.Parse(await ReadBody(http), Strict);
+        var root = body.RootElement;
+        var operation = Text(root, "operation") ?? "subscribe";
+        if (!PubSub.Operations.Contains(operation))
+            throw new FormatException($"operation: must be one of {string.Join(", ", PubSub.Operations)}");
+        if (
+            !Enum.TryParse<StatusCode>(Text(root, "status"), ignoreCase: true, out var status)
+            || status == StatusCode.OK
+        )
+            throw new FormatException("status: must be a gRPC status that is an error, such as InvalidArgument");
+        var next = root.TryGetProperty("next", out var count) ? count.GetInt32() : 1;
+        var code = Text(root, "code") ?? throw new FormatException("code: is missing");
+        sandbox.SalesforceEvents.Fail(operation, status, code, next);
+        return Answer.Empty(204);
+    }
+
+    async Task<Answer> DelayEvents(HttpContext http)
+    {
+        using var body = JsonDocument.Parse(await ReadBody(http), Strict);
+        var delay = body.RootElement.TryGetProperty("delayMs", out var ms) ? ms.GetInt32() : 0;
+        if (delay is < 0 or > 3_600_000)
+            throw new FormatException("delayMs: must be 0 to 3600000");
+        sandbox.Salesforce.Events.Delay = TimeSpan.FromMilliseconds(delay);
+        return Answer.Empty(204);
+    }
+
+    static string? Text(JsonElement root, string name) =>
+        root.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+
+    static IReadOnlyCollection<string> Texts(JsonElement root, string name) =>
+        root.TryGetProperty(name, out var list) ? [.. list.EnumerateArray().Select(item => item.GetString()!)] : [];
 
     async Task<Answer> Produce(HttpContext http)
     {

@@ -8,15 +8,20 @@ namespace Sync.Sandbox.Hosting;
 /// An HTTP server on 127.0.0.1 that can go down and come back on the same port: while it is down its port is held but
 /// nobody listens, so that a caller meets a refused connection, as with a host that is switched off.
 /// </summary>
-sealed class LoopbackServer(string name, RequestDelegate handle, ILoggerFactory loggers, LoopbackLimits limits)
-    : IAsyncDisposable
+sealed class LoopbackServer(
+    string name,
+    RequestDelegate handle,
+    ILoggerFactory loggers,
+    LoopbackLimits limits,
+    LoopbackGrpc? grpc = null
+) : IAsyncDisposable
 {
     readonly SemaphoreSlim _gate = new(1, 1);
     WebApplication? _app;
     Socket? _held;
     int _port;
 
-    public Uri Address => new($"http://127.0.0.1:{_port}");
+    public Uri Address => new($"{(grpc is null ? "http" : "https")}://127.0.0.1:{_port}");
 
     public bool IsUp => _app is not null;
 
@@ -83,10 +88,25 @@ sealed class LoopbackServer(string name, RequestDelegate handle, ILoggerFactory 
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ApplicationName = "Sync.Sandbox" });
         builder.Services.AddSingleton(loggers);
         builder.WebHost.UseKestrelCore();
+        if (grpc is not null)
+        {
+            builder.WebHost.UseKestrelHttpsConfiguration();
+            grpc.Services(builder.Services);
+        }
+
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;
-            kestrel.Listen(IPAddress.Loopback, port, listen => listen.Protocols = HttpProtocols.Http1);
+            kestrel.Listen(
+                IPAddress.Loopback,
+                port,
+                listen =>
+                {
+                    listen.Protocols = grpc is null ? HttpProtocols.Http1 : HttpProtocols.Http2;
+                    if (grpc is not null)
+                        listen.UseHttps(grpc.Tls.Certificate);
+                }
+            );
             kestrel.Limits.MaxConcurrentConnections = 1_000;
             kestrel.Limits.MaxRequestBodySize = limits.MaxBodyBytes;
             kestrel.Limits.MaxRequestLineSize = limits.MaxLineBytes;
@@ -95,7 +115,10 @@ sealed class LoopbackServer(string name, RequestDelegate handle, ILoggerFactory 
             kestrel.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(30);
         });
         var app = builder.Build();
-        app.Run(Serve);
+        if (grpc is null)
+            app.Run(Serve);
+        else
+            grpc.Map(app);
         try
         {
             await app.StartAsync(cancellationToken);
@@ -140,3 +163,6 @@ sealed class LoopbackServer(string name, RequestDelegate handle, ILoggerFactory 
 /// <param name="MaxBodyBytes">A larger body is answered 413.</param>
 /// <param name="MaxLineBytes">A longer request line is answered 414.</param>
 sealed record LoopbackLimits(long MaxBodyBytes, int MaxLineBytes = 32 * 1024);
+
+/// <summary>What makes a server speak gRPC, over TLS and HTTP/2 and nothing else.</summary>
+sealed record LoopbackGrpc(LoopbackTls Tls, Action<IServiceCollection> Services, Action<WebApplication> Map);

@@ -16,6 +16,9 @@ sealed class Account(string id, string createdBy, DateTimeOffset created)
     public DateTimeOffset Modified { get; set; } = created;
     public bool IsDeleted { get; set; }
 
+    /// <summary>The record that this one was merged into.</summary>
+    public string? MasterRecordId { get; set; }
+
     /// <summary>Rises with every write, also one that changes no value.</summary>
     public long Version { get; set; } = 1;
 
@@ -40,6 +43,7 @@ sealed class Account(string id, string createdBy, DateTimeOffset created)
             ModifiedBy = ModifiedBy,
             Modified = Modified,
             IsDeleted = IsDeleted,
+            MasterRecordId = MasterRecordId,
             Version = Version,
         };
 
@@ -48,6 +52,7 @@ sealed class Account(string id, string createdBy, DateTimeOffset created)
         {
             "Id" => Id,
             "IsDeleted" => IsDeleted,
+            "MasterRecordId" => MasterRecordId,
             "CreatedDate" => Created,
             "CreatedById" => CreatedBy,
             "LastModifiedDate" or "SystemModstamp" => Modified,

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
 
 namespace Sync.Sandbox.Salesforce;
 
@@ -11,12 +12,16 @@ sealed record AccountField(string Name, string Label, string Type, int Length)
     /// <summary>An external id, unique and case-sensitive.</summary>
     public bool ExternalId { get; init; }
 
+    public bool Custom => Name.EndsWith("__c", StringComparison.Ordinal);
+
     public bool IsText => Type is "string" or "textarea" or "phone" or "email";
 
-    public static readonly IReadOnlyList<AccountField> All =
+    /// <summary>What every org of this sandbox begins with.</summary>
+    public static readonly IReadOnlyList<AccountField> Standard =
     [
         new("Id", "Account ID", "id", 18) { Writable = false },
         new("IsDeleted", "Deleted", "boolean", 0) { Writable = false },
+        new("MasterRecordId", "Master Record ID", "reference", 18) { Writable = false },
         new("Name", "Account Name", "string", 255) { Required = true },
         new("Phone", "Account Phone", "phone", 40),
         new("BillingStreet", "Billing Street", "textarea", 255),
@@ -35,14 +40,6 @@ sealed record AccountField(string Name, string Label, string Type, int Length)
         new("Sync_Command__c", "Sync Command", "string", 64),
     ];
 
-    static readonly Dictionary<string, AccountField> ByName = All.ToDictionary(
-        field => field.Name,
-        StringComparer.OrdinalIgnoreCase
-    );
-
-    /// <summary>By API name, in any case.</summary>
-    public static AccountField? Find(string name) => ByName.GetValueOrDefault(name);
-
     public JsonObject Describe() =>
         new()
         {
@@ -52,7 +49,7 @@ sealed record AccountField(string Name, string Label, string Type, int Length)
             ["length"] = Length,
             ["caseSensitive"] = ExternalId,
             ["createable"] = Writable,
-            ["custom"] = Name.EndsWith("__c", StringComparison.Ordinal),
+            ["custom"] = Custom,
             ["externalId"] = ExternalId,
             ["filterable"] = true,
             ["idLookup"] = ExternalId || Name == "Id",
@@ -60,4 +57,34 @@ sealed record AccountField(string Name, string Label, string Type, int Length)
             ["unique"] = ExternalId,
             ["updateable"] = Writable,
         };
+}
+
+/// <summary>The fields of Account in one org; a person may add custom ones.</summary>
+sealed partial class AccountFields
+{
+    /// <summary>Salesforce's own limit of custom fields, roughly.</summary>
+    const int Max = 500;
+
+    volatile IReadOnlyList<AccountField> _all = AccountField.Standard;
+
+    public IReadOnlyList<AccountField> All => _all;
+
+    /// <summary>By API name, in any case.</summary>
+    public AccountField? Find(string name) =>
+        _all.FirstOrDefault(field => field.Name.Equals(name, StringComparison.OrdinalIgnoreCase));
+
+    /// <summary>A text of up to 255 characters.</summary>
+    public void Add(string name)
+    {
+        if (!CustomName().IsMatch(name))
+            throw new FormatException("name: must be letters, digits and _ and end in __c");
+        if (Find(name) is not null)
+            throw new FormatException("name: there is such a field");
+        if (_all.Count >= Max)
+            throw new FormatException($"an Account has at most {Max} fields");
+        _all = [.. _all, new AccountField(name, name[..^3].Replace('_', ' '), "string", 255)];
+    }
+
+    [GeneratedRegex(@"\A[A-Za-z][A-Za-z0-9_]{0,39}__c\z", RegexOptions.None, matchTimeoutMilliseconds: 1_000)]
+    private static partial Regex CustomName();
 }

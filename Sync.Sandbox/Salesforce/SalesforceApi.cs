@@ -123,17 +123,20 @@ sealed partial class SalesforceApi(
                 "account.retrieve",
                 Now(version => Retrieve(http, id, version))
             ),
-            ("PATCH", ["sobjects", "Account", var id]) => ("account.update", _ => Update(http, id)),
-            ("DELETE", ["sobjects", "Account", var id]) => ("account.delete", Now(_ => Delete(id))),
+            ("PATCH", ["sobjects", "Account", var id]) => ("account.update", version => Update(http, id, version)),
+            ("DELETE", ["sobjects", "Account", var id]) => (
+                "account.delete",
+                Now(version => Delete(http, id, version))
+            ),
             ("POST", ["composite", "sobjects"]) => (
                 "collections.create",
-                _ => Collection(http, (records, all) => org.CreateMany(records, all, SalesforceOrg.IntegrationUser))
+                version => Collection(http, (records, all) => org.CreateMany(records, all, Integration(version)))
             ),
             ("PATCH", ["composite", "sobjects"]) => (
                 "collections.update",
-                _ => Collection(http, (records, all) => org.UpdateMany(records, all, SalesforceOrg.IntegrationUser))
+                version => Collection(http, (records, all) => org.UpdateMany(records, all, Integration(version)))
             ),
-            ("DELETE", ["composite", "sobjects"]) => ("collections.delete", Now(_ => DeleteMany(http))),
+            ("DELETE", ["composite", "sobjects"]) => ("collections.delete", Now(version => DeleteMany(http, version))),
             ("POST", ["composite", "sobjects", "Account"]) => (
                 "collections.retrieve",
                 version => RetrieveMany(http, version)
@@ -185,6 +188,21 @@ sealed partial class SalesforceApi(
         }
 
         return answer.With("Sforce-Limit-Info", usage.Header).With("X-SFDC-Request-Id", tokens.NewRequestId());
+    }
+
+    /// <summary>
+    /// Who writes, and by which API, as a change event tells it. The client's own name is taken from calls of single
+    /// records alone: collections are not among those that the header is documented for.
+    /// </summary>
+    static Actor Integration(string version, HttpContext? single = null)
+    {
+        var client = single
+            ?.Request.Headers["Sforce-Call-Options"]
+            .ToString()
+            .Split([';', ','], StringSplitOptions.TrimEntries)
+            .FirstOrDefault(option => option.StartsWith("client=", StringComparison.OrdinalIgnoreCase));
+        var origin = $"com/salesforce/api/rest/{version[1..]}";
+        return new(SalesforceOrg.IntegrationUser, client is null ? origin : $"{origin};{client}");
     }
 
     Answer? Session(HttpContext http)
@@ -312,7 +330,7 @@ sealed partial class SalesforceApi(
             ["DailyApiRequests"] = new JsonObject { ["Max"] = usage.Max, ["Remaining"] = usage.Max - usage.Used },
         };
 
-    static Answer Describe(string version) =>
+    Answer Describe(string version) =>
         Json(
             new JsonObject
             {
@@ -323,7 +341,7 @@ sealed partial class SalesforceApi(
                 ["deletable"] = true,
                 ["queryable"] = true,
                 ["updateable"] = true,
-                ["fields"] = new JsonArray([.. AccountField.All.Select(field => (JsonNode)field.Describe())]),
+                ["fields"] = new JsonArray([.. org.Fields.All.Select(field => (JsonNode)field.Describe())]),
                 ["urls"] = new JsonObject { ["sobject"] = $"/services/data/{version}/sobjects/Account" },
             }
         );
@@ -331,7 +349,7 @@ sealed partial class SalesforceApi(
     async Task<Answer> Create(HttpContext http, string version)
     {
         using var body = await ReadJson(http);
-        var id = org.Create(body.RootElement, SalesforceOrg.IntegrationUser);
+        var id = org.Create(body.RootElement, Integration(version, http));
         return Answer
             .Json(
                 201,
@@ -350,7 +368,7 @@ sealed partial class SalesforceApi(
     {
         var fields = http.Request.Query["fields"] is [{ Length: > 0 } names]
             ? Fields(names.Split(','))
-            : AccountField.All;
+            : org.Fields.All;
         var (record, etag, modified) = org.Get(id, fields, version);
         if (Tags(http.Request.Headers.IfNoneMatch.ToString(), "If-None-Match") is { } none && none(etag))
             return Answer.Empty(304).With("ETag", etag);
@@ -365,7 +383,7 @@ sealed partial class SalesforceApi(
             .With("Last-Modified", modified.UtcDateTime.ToString("R", CultureInfo.InvariantCulture));
     }
 
-    async Task<Answer> Update(HttpContext http, string id)
+    async Task<Answer> Update(HttpContext http, string id, string version)
     {
         foreach (var header in (ReadOnlySpan<string>)["If-None-Match", "If-Modified-Since", "If-Unmodified-Since"])
         {
@@ -375,13 +393,13 @@ sealed partial class SalesforceApi(
 
         var guard = Tags(http.Request.Headers.IfMatch.ToString(), "If-Match");
         using var body = await ReadJson(http);
-        org.Update(id, body.RootElement, SalesforceOrg.IntegrationUser, guard);
+        org.Update(id, body.RootElement, Integration(version, http), guard);
         return Answer.Empty(204);
     }
 
-    Answer Delete(string id)
+    Answer Delete(HttpContext http, string id, string version)
     {
-        org.Delete(id, SalesforceOrg.IntegrationUser);
+        org.Delete(id, Integration(version, http));
         return Answer.Empty(204);
     }
 
@@ -414,7 +432,7 @@ sealed partial class SalesforceApi(
         return Json(Locked(http, records.Length) ?? act(records, allOrNone));
     }
 
-    Answer DeleteMany(HttpContext http)
+    Answer DeleteMany(HttpContext http, string version)
     {
         var ids = http.Request.Query["ids"].ToString().Split(',', StringSplitOptions.RemoveEmptyEntries);
         if (ids.Length == 0)
@@ -426,7 +444,7 @@ sealed partial class SalesforceApi(
             "true" => true,
             _ => throw new SalesforceProblem(400, "INVALID_INPUT", "allOrNone must be true or false"),
         };
-        return Json(Locked(http, ids.Length) ?? org.DeleteMany(ids, allOrNone, SalesforceOrg.IntegrationUser));
+        return Json(Locked(http, ids.Length) ?? org.DeleteMany(ids, allOrNone, Integration(version)));
     }
 
     async Task<Answer> RetrieveMany(HttpContext http, string version)
@@ -456,7 +474,7 @@ sealed partial class SalesforceApi(
             throw new SalesforceProblem(400, "MALFORMED_QUERY", "SOQL statement is missing: q");
         }
 
-        var query = Soql.Parse(text);
+        var query = Soql.Parse(text, org.Fields);
         var (records, total) = org.Query(query, includeDeleted, skip, PageSize, version);
         var end = skip + records.Count;
         var answer = new JsonObject { ["totalSize"] = total, ["done"] = end >= total };
@@ -515,10 +533,10 @@ sealed partial class SalesforceApi(
     static SalesforceProblem TooMany(int max) =>
         new(400, "EXCEEDED_ID_LIMIT", $"record limit reached. cannot submit more than {max} records into this call");
 
-    static IReadOnlyList<AccountField> Fields(IEnumerable<string> names) =>
+    IReadOnlyList<AccountField> Fields(IEnumerable<string> names) =>
         [
             .. names
-                .Select(name => AccountField.Find(name.Trim()) ?? throw SalesforceProblem.NoSuchColumn(name.Trim()))
+                .Select(name => org.Fields.Find(name.Trim()) ?? throw SalesforceProblem.NoSuchColumn(name.Trim()))
                 .Distinct(),
         ];
 

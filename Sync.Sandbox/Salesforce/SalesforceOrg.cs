@@ -1,11 +1,12 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
+using Sync.Sandbox.Salesforce.Events;
 
 namespace Sync.Sandbox.Salesforce;
 
 /// <summary>The Accounts of one org, in memory, with the rules that the real one keeps.</summary>
-sealed partial class SalesforceOrg(TimeProvider clock)
+sealed partial class SalesforceOrg(int seed, TimeProvider clock)
 {
     public const int MaxAccounts = 500_000;
 
@@ -17,7 +18,10 @@ sealed partial class SalesforceOrg(TimeProvider clock)
     /// <summary>A person who works in the org.</summary>
     public static readonly string HumanUser = SalesforceId.Make("005", 2);
 
-    static readonly AccountField ExternalId = AccountField.Find("Product_Customer_Id__c")!;
+    /// <summary>A person at the org's own pages.</summary>
+    public static readonly Actor Human = new(HumanUser, "com/salesforce/api/soap/58.0;client=SfdcInternalAPI/");
+
+    static readonly AccountField ExternalId = AccountField.Standard.Single(field => field.ExternalId);
 
     readonly Lock _gate = new();
     readonly Dictionary<string, Account> _byId = new(StringComparer.Ordinal);
@@ -25,16 +29,67 @@ sealed partial class SalesforceOrg(TimeProvider clock)
 
     /// <summary>Live records by external id; what is in the recycle bin does not count.</summary>
     readonly Dictionary<string, Account> _byExternalId = new(StringComparer.Ordinal);
+    readonly Dictionary<string, string> _schemas = new(StringComparer.Ordinal);
+    readonly Random _chance = new(seed);
     long _lastNumber;
+    long _lastCommit = 1_000_000;
+    ChangeEventSchema? _schema;
 
-    public string Create(JsonElement body, string user)
+    public AccountFields Fields { get; } = new();
+
+    /// <summary>Every write's change event, in the order of the commits.</summary>
+    public EventBus Events { get; } = new(seed, clock);
+
+    /// <summary>What events are written by now.</summary>
+    public ChangeEventSchema Schema
+    {
+        get
+        {
+            lock (_gate)
+                return CurrentSchema();
+        }
+    }
+
+    /// <summary>A schema that events were written by, then or now.</summary>
+    public string? FindSchema(string id)
     {
         lock (_gate)
-            return Insert(body, user, batch: null).Id;
+        {
+            CurrentSchema();
+            return _schemas.GetValueOrDefault(id);
+        }
+    }
+
+    /// <summary>A custom field, and with it another schema.</summary>
+    public void AddField(string name)
+    {
+        lock (_gate)
+        {
+            Fields.Add(name);
+            _schema = null;
+        }
+    }
+
+    /// <summary>
+    /// An event that no write made: a gap, or anything a person wants to see followed.
+    /// </summary>
+    public void Announce(ChangeHeader header, IReadOnlyCollection<string> ids)
+    {
+        lock (_gate)
+        {
+            var schema = CurrentSchema();
+            Events.Append(schema.Id, [ChangeEventSchema.Write(header, ids, 1, schema.Empty())]);
+        }
+    }
+
+    public string Create(JsonElement body, Actor actor)
+    {
+        lock (_gate)
+            return Commit(actor, transaction => Insert(body, transaction, batch: null).Id);
     }
 
     /// <summary>One result each, in order; with <paramref name="allOrNone"/> either all or nothing is done.</summary>
-    public JsonArray CreateMany(JsonElement[] records, bool allOrNone, string user)
+    public JsonArray CreateMany(JsonElement[] records, bool allOrNone, Actor actor)
     {
         lock (_gate)
         {
@@ -43,7 +98,8 @@ sealed partial class SalesforceOrg(TimeProvider clock)
             return Many(
                 records,
                 allOrNone,
-                record => Insert(Typed(record), user, batch).Id,
+                actor,
+                (record, transaction) => Insert(Typed(record), transaction, batch).Id,
                 undo: () =>
                 {
                     foreach (var account in _inOrder.Skip(before))
@@ -58,7 +114,7 @@ sealed partial class SalesforceOrg(TimeProvider clock)
         }
     }
 
-    public void Update(string id, JsonElement body, string user, Func<string, bool>? guard = null)
+    public void Update(string id, JsonElement body, Actor actor, Func<string, bool>? guard = null)
     {
         lock (_gate)
         {
@@ -72,11 +128,12 @@ sealed partial class SalesforceOrg(TimeProvider clock)
                 );
             }
 
-            Patch(account, Read(body, creating: false, idAllowed: false), user, batch: null);
+            var values = Read(body, creating: false, idAllowed: false);
+            Commit(actor, transaction => Patch(account, values, transaction, batch: null));
         }
     }
 
-    public JsonArray UpdateMany(JsonElement[] records, bool allOrNone, string user)
+    public JsonArray UpdateMany(JsonElement[] records, bool allOrNone, Actor actor)
     {
         lock (_gate)
         {
@@ -86,7 +143,8 @@ sealed partial class SalesforceOrg(TimeProvider clock)
             return Many(
                 records,
                 allOrNone,
-                record =>
+                actor,
+                (record, transaction) =>
                 {
                     var id = IdOf(Typed(record));
                     var account = Live(id);
@@ -98,7 +156,7 @@ sealed partial class SalesforceOrg(TimeProvider clock)
                             "Id"
                         );
                     before.Add(account.Copy());
-                    Patch(account, Read(record, creating: false, idAllowed: true), user, batch);
+                    Patch(account, Read(record, creating: false, idAllowed: true), transaction, batch);
                     return account.Id;
                 },
                 undo: () => before.ForEach(Restore)
@@ -106,13 +164,16 @@ sealed partial class SalesforceOrg(TimeProvider clock)
         }
     }
 
-    public void Delete(string id, string user)
+    public void Delete(string id, Actor actor)
     {
         lock (_gate)
-            Bin(Live(id), user);
+        {
+            var account = Live(id);
+            Commit(actor, transaction => Bin(account, transaction));
+        }
     }
 
-    public JsonArray DeleteMany(string[] ids, bool allOrNone, string user)
+    public JsonArray DeleteMany(string[] ids, bool allOrNone, Actor actor)
     {
         lock (_gate)
         {
@@ -120,11 +181,12 @@ sealed partial class SalesforceOrg(TimeProvider clock)
             return Many(
                 ids,
                 allOrNone,
-                id =>
+                actor,
+                (id, transaction) =>
                 {
                     var account = Live(id);
                     before.Add(account.Copy());
-                    Bin(account, user);
+                    Bin(account, transaction);
                     return account.Id;
                 },
                 undo: () => before.ForEach(Restore)
@@ -133,7 +195,7 @@ sealed partial class SalesforceOrg(TimeProvider clock)
     }
 
     /// <summary>Out of the recycle bin again.</summary>
-    public void Undelete(string id, string user)
+    public void Undelete(string id, Actor actor)
     {
         lock (_gate)
         {
@@ -145,9 +207,50 @@ sealed partial class SalesforceOrg(TimeProvider clock)
                 && _byExternalId.TryGetValue(key, out var other)
             )
                 throw Duplicate(SalesforceId.Short(other.Id));
-            account.IsDeleted = false;
-            Touch(account, user);
-            Index(account, present: true);
+            Commit(
+                actor,
+                transaction =>
+                {
+                    account.IsDeleted = false;
+                    account.MasterRecordId = null;
+                    Touch(account, actor);
+                    Index(account, present: true);
+                    transaction.Add("UNDELETE", account);
+                }
+            );
+        }
+    }
+
+    /// <summary>
+    /// Merges one record into another: the loser goes to the recycle bin and names the winner, which gets the values that
+    /// the person picked.
+    /// </summary>
+    public void Merge(string winnerId, string loserId, JsonElement values, Actor actor)
+    {
+        lock (_gate)
+        {
+            var (winner, loser) = (Live(winnerId), Live(loserId));
+            if (winner == loser)
+                throw new SalesforceProblem(400, "INVALID_ID_FIELD", "a record cannot be merged with itself");
+            var picked = Read(values, creating: false, idAllowed: false);
+            Commit(
+                actor,
+                transaction =>
+                {
+                    var before = loser.Copy();
+                    Bin(loser, transaction);
+                    loser.MasterRecordId = winner.Id;
+                    try
+                    {
+                        Patch(winner, picked, transaction, batch: null);
+                    }
+                    catch (SalesforceProblem)
+                    {
+                        Restore(before);
+                        throw;
+                    }
+                }
+            );
         }
     }
 
@@ -198,10 +301,78 @@ sealed partial class SalesforceOrg(TimeProvider clock)
     public JsonArray All()
     {
         lock (_gate)
-            return new JsonArray([.. _inOrder.Select(account => account.ToJson("v66.0", AccountField.All))]);
+            return new JsonArray([.. _inOrder.Select(account => account.ToJson("v66.0", Fields.All))]);
     }
 
-    static JsonArray Many<T>(T[] items, bool allOrNone, Func<T, string> act, Action undo)
+    /// <summary>One transaction: its events come out together, or not at all where it did not happen.</summary>
+    void Commit(Actor actor, Action<Transaction> act) =>
+        Commit(
+            actor,
+            transaction =>
+            {
+                act(transaction);
+                return true;
+            }
+        );
+
+    T Commit<T>(Actor actor, Func<Transaction, T> act)
+    {
+        var transaction = new Transaction(actor);
+        var result = act(transaction);
+        if (transaction.Changes.Count == 0)
+            return result;
+
+        var schema = CurrentSchema();
+        Span<byte> key = stackalloc byte[16];
+        _chance.NextBytes(key);
+        var header = new ChangeHeader(
+            "",
+            actor.Origin,
+            new Guid(key).ToString(),
+            clock.GetUtcNow(),
+            ++_lastCommit,
+            actor.User
+        );
+
+        // The same change of several records in one transaction is one event.
+        var events = transaction
+            .Changes.Select(change => (change.Id, Event: change.Write(schema)))
+            .GroupBy(change => (change.Event.Type, Convert.ToHexString(change.Event.Body), change.Event.Bits))
+            .Select(
+                (same, index) =>
+                    ChangeEventSchema.Write(
+                        header with
+                        {
+                            Type = same.Key.Type,
+                            Changed = same.First().Event.Changed,
+                            Nulled = same.First().Event.Nulled,
+                        },
+                        [.. same.Select(change => change.Id)],
+                        index + 1,
+                        same.First().Event.Body
+                    )
+            );
+        Events.Append(schema.Id, events);
+        return result;
+    }
+
+    ChangeEventSchema CurrentSchema()
+    {
+        _schema ??= new ChangeEventSchema(Fields.All);
+        _schemas[_schema.Id] = _schema.Json;
+        return _schema;
+    }
+
+    JsonArray Many<T>(T[] items, bool allOrNone, Actor actor, Func<T, Transaction, string> act, Action undo) =>
+        Commit(actor, transaction => Many(items, allOrNone, transaction, act, undo));
+
+    static JsonArray Many<T>(
+        T[] items,
+        bool allOrNone,
+        Transaction transaction,
+        Func<T, Transaction, string> act,
+        Action undo
+    )
     {
         var results = new JsonArray();
         var failed = false;
@@ -213,7 +384,7 @@ sealed partial class SalesforceOrg(TimeProvider clock)
                     (JsonNode)
                         new JsonObject
                         {
-                            ["id"] = act(item),
+                            ["id"] = act(item, transaction),
                             ["success"] = true,
                             ["errors"] = new JsonArray(),
                         }
@@ -230,6 +401,7 @@ sealed partial class SalesforceOrg(TimeProvider clock)
             return results;
 
         undo();
+        transaction.Changes.Clear();
         return new JsonArray([
             .. results.Select(result =>
                 (bool)result!["success"]!
@@ -243,7 +415,7 @@ sealed partial class SalesforceOrg(TimeProvider clock)
         ]);
     }
 
-    Account Insert(JsonElement body, string user, HashSet<string>? batch)
+    Account Insert(JsonElement body, Transaction transaction, HashSet<string>? batch)
     {
         if (_inOrder.Count >= MaxAccounts)
             throw new SalesforceProblem(
@@ -254,7 +426,7 @@ sealed partial class SalesforceOrg(TimeProvider clock)
         var values = Read(body, creating: true, idAllowed: false);
         if (values.GetValueOrDefault("Name") is null)
             throw Missing("Name");
-        var account = new Account(SalesforceId.Make("001", ++_lastNumber), user, clock.GetUtcNow());
+        var account = new Account(SalesforceId.Make("001", ++_lastNumber), transaction.Actor.User, Now());
         CheckUnique(account, values, batch);
         foreach (var (field, value) in values)
         {
@@ -265,17 +437,23 @@ sealed partial class SalesforceOrg(TimeProvider clock)
         _byId[account.Id] = account;
         _inOrder.Add(account);
         Index(account, present: true);
+        transaction.Add("CREATE", account);
         return account;
     }
 
-    void Patch(Account account, Dictionary<string, string?> values, string user, HashSet<string>? batch)
+    void Patch(Account account, Dictionary<string, string?> values, Transaction transaction, HashSet<string>? batch)
     {
         if (values.TryGetValue("Name", out var name) && name is null)
             throw Missing("Name");
         CheckUnique(account, values, batch);
         Index(account, present: false);
+        HashSet<string> changed = ["LastModifiedDate"];
+        if (account.ModifiedBy != transaction.Actor.User)
+            changed.Add("LastModifiedById");
         foreach (var (field, value) in values)
         {
+            if (account.Values.GetValueOrDefault(field) != value)
+                changed.Add(field);
             if (value is null)
                 account.Values.Remove(field);
             else
@@ -283,22 +461,27 @@ sealed partial class SalesforceOrg(TimeProvider clock)
         }
 
         Index(account, present: true);
-        Touch(account, user);
+        Touch(account, transaction.Actor);
+        transaction.Add("UPDATE", account, changed);
     }
 
-    void Bin(Account account, string user)
+    void Bin(Account account, Transaction transaction)
     {
         Index(account, present: false);
         account.IsDeleted = true;
-        Touch(account, user);
+        Touch(account, transaction.Actor);
+        transaction.Add("DELETE", account);
     }
 
-    void Touch(Account account, string user)
+    void Touch(Account account, Actor actor)
     {
-        account.ModifiedBy = user;
-        account.Modified = clock.GetUtcNow();
+        account.ModifiedBy = actor.User;
+        account.Modified = Now();
         account.Version++;
     }
+
+    /// <summary>Salesforce's times have whole seconds, so that ties are ordinary.</summary>
+    DateTimeOffset Now() => DateTimeOffset.FromUnixTimeSeconds(clock.GetUtcNow().ToUnixTimeSeconds());
 
     void Restore(Account before)
     {
@@ -373,7 +556,7 @@ sealed partial class SalesforceOrg(TimeProvider clock)
     }
 
     /// <summary>The values of a body, trimmed and checked as the org does; null clears.</summary>
-    static Dictionary<string, string?> Read(JsonElement body, bool creating, bool idAllowed)
+    Dictionary<string, string?> Read(JsonElement body, bool creating, bool idAllowed)
     {
         if (body.ValueKind != JsonValueKind.Object)
             throw SalesforceProblem.Json("The HTTP entity body must be an object");
@@ -400,7 +583,7 @@ sealed partial class SalesforceOrg(TimeProvider clock)
                     );
             }
 
-            var field = AccountField.Find(member.Name) ?? throw SalesforceProblem.NoSuchColumn(member.Name);
+            var field = Fields.Find(member.Name) ?? throw SalesforceProblem.NoSuchColumn(member.Name);
             if (!field.Writable)
             {
                 throw new SalesforceProblem(
@@ -460,4 +643,39 @@ sealed partial class SalesforceOrg(TimeProvider clock)
 
     [GeneratedRegex(@"^[^@\s]+@[^@\s]+\.[^@\s.]+$", RegexOptions.None, matchTimeoutMilliseconds: 1_000)]
     private static partial Regex EmailShape();
+}
+
+/// <summary>Who writes, and by which API and client, in the form of a change event's <c>changeOrigin</c>.</summary>
+sealed record Actor(string User, string Origin);
+
+/// <summary>What one transaction has changed so far.</summary>
+sealed class Transaction(Actor actor)
+{
+    public Actor Actor => actor;
+    public List<Change> Changes { get; } = [];
+
+    public void Add(string type, Account account, HashSet<string>? changed = null) =>
+        Changes.Add(new Change(type, account.Id, account.Copy(), changed ?? []));
+}
+
+/// <param name="After">As the record was right after it.</param>
+/// <param name="Changed">Fields, of an update.</param>
+sealed record Change(string Type, string Id, Account After, IReadOnlySet<string> Changed)
+{
+    public (string Type, byte[] Body, string Bits, IReadOnlyList<string> Changed, IReadOnlyList<string> Nulled) Write(
+        ChangeEventSchema schema
+    )
+    {
+        if (Type is "CREATE" or "UNDELETE")
+            return (Type, schema.Whole(After), "", [], []);
+        if (Type is not "UPDATE")
+            return (Type, schema.Empty(), "", [], []);
+        var changed = schema.Bitmaps(Changed);
+        var nulled = schema.Bitmaps(
+            Changed.Where(field =>
+                !field.StartsWith("LastModified", StringComparison.Ordinal) && !After.Values.ContainsKey(field)
+            )
+        );
+        return (Type, schema.Part(After, Changed), string.Join(' ', [.. changed, "/", .. nulled]), changed, nulled);
+    }
 }

@@ -32,13 +32,14 @@ sealed class Soql
     };
 
     readonly string _text;
+    readonly AccountFields _fields;
     Func<Account, bool> _where = static _ => true;
     readonly List<(AccountField Field, bool Descending)> _order = [];
     List<Token> _tokens = [];
     int _at;
     int _depth;
 
-    Soql(string text) => _text = text;
+    Soql(string text, AccountFields fields) => (_text, _fields) = (text, fields);
 
     public IReadOnlyList<AccountField> Fields { get; private set; } = [];
 
@@ -53,13 +54,15 @@ sealed class Soql
         IOrderedEnumerable<Account>? sorted = null;
         foreach (var (field, descending) in _order)
         {
-            var key = (Account account) => (IComparable?)account.Get(field);
+            // The order in which < compares: a page that goes on behind an id relies on it.
+            var key = (Account account) => account.Get(field);
+            var order = Comparer<object?>.Create((a, b) => Compare(field, a, b));
             sorted = (sorted, descending) switch
             {
-                (null, false) => accounts.OrderBy(key),
-                (null, true) => accounts.OrderByDescending(key),
-                (_, false) => sorted.ThenBy(key),
-                (_, true) => sorted.ThenByDescending(key),
+                (null, false) => accounts.OrderBy(key, order),
+                (null, true) => accounts.OrderByDescending(key, order),
+                (_, false) => sorted.ThenBy(key, order),
+                (_, true) => sorted.ThenByDescending(key, order),
             };
         }
 
@@ -67,11 +70,11 @@ sealed class Soql
     }
 
     /// <exception cref="SalesforceProblem">Not a query of this grammar.</exception>
-    public static Soql Parse(string text)
+    public static Soql Parse(string text, AccountFields fields)
     {
         if (text.Length > MaxLength)
             throw Malformed($"SOQL statements cannot be longer than {MaxLength} characters.");
-        var query = new Soql(text);
+        var query = new Soql(text, fields);
         query._tokens = query.Split();
         query.Read();
         return query;
@@ -214,10 +217,11 @@ sealed class Soql
     static object Key(AccountField field, object value) =>
         value is string text && field is { IsText: true, ExternalId: false } ? text.ToUpperInvariant() : value;
 
-    static int Compare(AccountField field, object a, object b) =>
-        a is string left && b is string right
+    static int Compare(AccountField field, object? a, object? b) =>
+        a is null || b is null ? (a is null ? 0 : 1) - (b is null ? 0 : 1)
+        : a is string left && b is string right
             ? string.CompareOrdinal((string)Key(field, left), (string)Key(field, right))
-            : ((IComparable)a).CompareTo(b);
+        : ((IComparable)a).CompareTo(b);
 
     object? Literal(AccountField field)
     {
@@ -256,7 +260,7 @@ sealed class Soql
     AccountField Field()
     {
         var name = Word();
-        return AccountField.Find(name)
+        return _fields.Find(name)
             ?? throw new SalesforceProblem(
                 400,
                 "INVALID_FIELD",

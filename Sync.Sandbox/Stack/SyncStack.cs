@@ -184,6 +184,8 @@ sealed class SyncStack : IAsyncDisposable
                     ["SALESFORCE__LOGINURL"] = Address(Sandbox.SalesforceAddress),
                     ["SALESFORCE__CLIENTID"] = Sandbox.Options.SalesforceClientId,
                     ["SALESFORCE__CLIENTSECRET"] = Sandbox.Options.SalesforceClientSecret,
+                    ["SALESFORCE__PUBSUBURL"] = Address(Sandbox.SalesforceEventsAddress),
+                    ["SALESFORCE__PUBSUBCA"] = Sandbox.SalesforceEventsCa,
                 },
             Options.Settings.Where(s => s.Key.StartsWith("SALESFORCE__", StringComparison.Ordinal)),
             Options.SalesforceSettings

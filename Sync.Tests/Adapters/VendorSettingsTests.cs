@@ -64,6 +64,32 @@ public sealed class VendorSettingsTests
     }
 
     [Fact]
+    public void Salesforce_s_feed_is_checked_at_start_too()
+    {
+        var faults = Faults(
+            services => services.AddSalesforce(),
+            TestMapping.Shipped,
+            ("Salesforce:LoginUrl", "https://acme.my.salesforce.com"),
+            ("Salesforce:ClientId", "id"),
+            ("Salesforce:ClientSecret", "hush"),
+            ("Salesforce:Feed", "polling"),
+            ("Salesforce:PubSubUrl", "http://api.pubsub.salesforce.com"),
+            ("Salesforce:PubSubCa", Path.Combine(Repository.Root, "README.md")),
+            ("Salesforce:Channel", "AccountChangeEvent"),
+            ("Salesforce:SilenceSeconds", "1"),
+            ("Salesforce:SweepSeconds", "0"),
+            ("Salesforce:SweepOverlapSeconds", "-1")
+        );
+
+        Assert.Equal(7, faults.Count);
+        foreach (
+            var name in (string[])
+                ["FEED", "PUBSUBURL", "PUBSUBCA", "CHANNEL", "SILENCESECONDS", "SWEEPSECONDS", "SWEEPOVERLAPSECONDS"]
+        )
+            Assert.Single(faults, f => f.StartsWith($"SALESFORCE__{name}: ", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public void Good_settings_give_a_vendor()
     {
         using var stripe = Services(

@@ -102,7 +102,7 @@ public sealed class SalesforceQueryTests : IAsyncLifetime
         {
             _sandbox.Host.Salesforce.Create(
                 System.Text.Json.JsonSerializer.SerializeToElement(new { Name = $"N{i}" }),
-                Sync.Sandbox.Salesforce.SalesforceOrg.HumanUser
+                Sync.Sandbox.Salesforce.SalesforceOrg.Human
             );
         }
 

@@ -123,7 +123,7 @@ public sealed class SalesforceInSandboxTests : VendorSuite
     static void Edit(VendorBench bench, string id, string json)
     {
         using var body = JsonDocument.Parse(json);
-        bench.Sandbox.Salesforce.Update(id, body.RootElement, SalesforceOrg.HumanUser);
+        bench.Sandbox.Salesforce.Update(id, body.RootElement, SalesforceOrg.Human);
     }
 
     sealed class Bench : VendorBench
