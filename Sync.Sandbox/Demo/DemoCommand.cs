@@ -100,7 +100,8 @@ static class DemoCommand
                 flow.Name,
                 number + 1,
                 flows.Count,
-                say => flow.Run(new FlowRun(stack, say, cancellationToken))
+                say => flow.Run(new FlowRun(stack, say, cancellationToken)),
+                cancellationToken
             );
             if (!converged)
                 failed++;

@@ -120,7 +120,7 @@ sealed class FlowRun(SyncStack stack, Action<string> progress, CancellationToken
     public VendorCalls StripeCalls => Sandbox.Calls.Of(StripeApi.Vendor, "events.list", "customers.list");
 
     /// <summary>Without those that fetch a token.</summary>
-    public VendorCalls SalesforceCalls => Sandbox.Calls.Of(SalesforceApi.Vendor);
+    public VendorCalls SalesforceCalls => Sandbox.Calls.Of(SalesforceApi.Vendor, "token");
 
     public string Calls => $"{Text(StripeCalls, "Stripe")}, {Text(SalesforceCalls, "Salesforce")}";
 

@@ -68,7 +68,13 @@ sealed class Screen
         _console.Write(table);
     }
 
-    public async Task<bool> Show(string title, int number, int of, Func<Action<string>, Task<string>> run)
+    public async Task<bool> Show(
+        string title,
+        int number,
+        int of,
+        Func<Action<string>, Task<string>> run,
+        CancellationToken cancellationToken
+    )
     {
         var label = $"[{number}/{of}] {title}";
         string? result = null;
@@ -79,8 +85,8 @@ sealed class Screen
             {
                 result = await run(say);
             }
-            catch (Exception e)
-                when (e is FlowFailedException or StackException or HttpRequestException or Npgsql.NpgsqlException)
+            // Whatever fails in a flow, the next one runs and the last line is said.
+            catch (Exception e) when (!cancellationToken.IsCancellationRequested)
             {
                 failure = e;
             }
