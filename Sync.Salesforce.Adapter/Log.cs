@@ -30,6 +30,16 @@ static partial class Log
     )]
     public static partial void SignInFailed(this ILogger logger, string code, bool configuration);
 
+    [LoggerMessage(
+        2504,
+        LogLevel.Warning,
+        "Salesforce could not be asked what the org has ({Code}); it is asked again every minute"
+    )]
+    public static partial void OrgUnknown(this ILogger logger, string code);
+
+    [LoggerMessage(2505, LogLevel.Error, "The org does not fit the mapping: {Fault}")]
+    public static partial void OrgDiffers(this ILogger logger, string fault);
+
     [LoggerMessage(2510, LogLevel.Information, "Subscribes to {Channel} from {ReplayPreset}")]
     public static partial void Subscribes(this ILogger logger, string channel, string replayPreset);
 

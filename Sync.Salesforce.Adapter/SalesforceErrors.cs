@@ -94,10 +94,18 @@ static partial class SalesforceErrors
         "401 again right after a sign-in, or a text for which a new session is of no use"
     );
 
+    public static readonly ErrorRow TooLong = Refuse("STRING_TOO_LONG", "the value is too long");
+    static readonly ErrorRow Reserved = Pause(
+        "api_reserve",
+        "of the org's API calls of this day only the reserve for other apps is left",
+        "wait, buy more calls, or lower SALESFORCE__RESERVEPERCENT",
+        "no call was made"
+    );
+
     static readonly ErrorRow SignInRefused = Pause(
         "sign_in",
-        "Salesforce refuses the client credentials",
-        "check SALESFORCE__LOGINURL, SALESFORCE__CLIENTID, SALESFORCE__CLIENTSECRET and the app's run-as user"
+        "Salesforce refuses the client credentials or the signed assertion",
+        "check SALESFORCE__LOGINURL, SALESFORCE__CLIENTID, SALESFORCE__CLIENTSECRET and the app's run-as user, or key, user and audience of the JWT flow"
     );
     static readonly ErrorRow SignInTrouble = Again("sign_in", "the sign-in did not work now", "5xx or no answer");
 
@@ -138,6 +146,7 @@ static partial class SalesforceErrors
         SessionRefused,
         SignInRefused,
         SignInTrouble,
+        Reserved,
         DailyLimit,
         ConcurrencyLimit,
         Again("UNABLE_TO_LOCK_ROW", "another transaction held the record"),
@@ -167,7 +176,7 @@ static partial class SalesforceErrors
         RequiredFieldMissing,
         Refuse("FIELD_CUSTOM_VALIDATION_EXCEPTION", "a validation rule of the org objects"),
         Refuse("FIELD_FILTER_VALIDATION_EXCEPTION", "a lookup filter of the org objects"),
-        Refuse("STRING_TOO_LONG", "the value is too long"),
+        TooLong,
         Refuse("INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", "the value is not in the picklist"),
         Refuse("INVALID_EMAIL_ADDRESS", "the value is no e-mail address"),
         Refuse("NUMBER_OUTSIDE_VALID_RANGE", "the number is outside the field's range"),
@@ -245,6 +254,9 @@ static partial class SalesforceErrors
     public static VendorResult.Failed Classify(SalesforceSignInException exception) =>
         (exception.Configuration ? SignInRefused : SignInTrouble).AsFailure(writes: false, exception.Code);
 
+    /// <summary>No call was made, since only the reserve is left.</summary>
+    public static VendorResult.Failed OnlyReserveLeft() => Reserved.AsFailure(writes: false);
+
     /// <summary>A query is about everybody: what it is refused for is the mapping's fault, or ours.</summary>
     public static VendorResult.Failed QueryRefused(VendorResult result) =>
         new(
@@ -260,6 +272,10 @@ static partial class SalesforceErrors
     /// <summary>The record was not found by a write, and was there a moment later.</summary>
     public static VendorResult.Failed NotFoundButThere() =>
         new(FailureClass.Retry, NotFound.Code, "the record was not found, and then it was", Definite: true);
+
+    /// <summary>Whether the org's calls of this day are used up.</summary>
+    public static bool DayIsUsedUp(IReadOnlyList<SalesforceError> errors) =>
+        errors.Any(e => e.Code == DailyLimit.Code && Says(e, DailyLimit.When));
 
     /// <summary>Whether a 401 may be answered with a new session.</summary>
     public static bool SessionRanOut(IReadOnlyList<SalesforceError> errors) =>

@@ -62,6 +62,9 @@ sealed partial class SalesforceMapping
     readonly Dictionary<string, string> _fieldByPath;
     readonly Dictionary<string, string> _pathByField;
 
+    /// <summary>By path, where the org told: what the field holds.</summary>
+    volatile IReadOnlyDictionary<string, int> _lengths = new Dictionary<string, int>();
+
     public SalesforceMapping(SyncConfig config)
     {
         _fieldByPath = config.System(System).Fields.ToDictionary(f => f.Key, f => f.Value.To);
@@ -74,6 +77,12 @@ sealed partial class SalesforceMapping
     }
 
     public IReadOnlyDictionary<string, string> FieldByPath => _fieldByPath;
+
+    /// <summary>The org's own limits from now on, also where the mapping names none.</summary>
+    public void Learn(ObjectDescription org) =>
+        _lengths = _fieldByPath
+            .Where(f => org.Fields.GetValueOrDefault(f.Value) is { Length: > 0 })
+            .ToDictionary(f => f.Key, f => org.Fields[f.Value].Length, StringComparer.Ordinal);
 
     /// <summary>What is read of a record.</summary>
     public IReadOnlyList<string> Fields { get; }
@@ -127,6 +136,25 @@ sealed partial class SalesforceMapping
     /// call and joins no batch.
     /// </summary>
     public VendorResult.Refused? Problem(IReadOnlyDictionary<string, string?> write, bool creates)
+    {
+        var lengths = _lengths;
+        Dictionary<string, string> tooLong = [];
+        foreach (var (path, value) in write.OrderBy(w => w.Key, StringComparer.Ordinal))
+        {
+            if (value is not null && lengths.TryGetValue(path, out var length) && value.Length > length)
+                tooLong[path] = $"{_fieldByPath[path]} holds {length} characters";
+        }
+
+        return tooLong.Count > 0
+            ? new(
+                tooLong,
+                SalesforceErrors.TooLong.Code,
+                string.Join("; ", tooLong.Select(fault => $"{fault.Key}: {fault.Value}"))
+            )
+            : NameProblem(write, creates);
+    }
+
+    VendorResult.Refused? NameProblem(IReadOnlyDictionary<string, string?> write, bool creates)
     {
         if (!_pathByField.TryGetValue(NameField, out var path))
             return null;

@@ -1,6 +1,7 @@
 using System.ComponentModel.DataAnnotations;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using Sync.Salesforce.Adapter.Client;
 
 namespace Sync.Salesforce.Adapter;
 
@@ -16,8 +17,21 @@ sealed class SalesforceOptions : IValidatableObject
     [Required(ErrorMessage = "is not set; it is the consumer key of the external client app")]
     public string ClientId { get; set; } = "";
 
-    [Required(ErrorMessage = "is not set; it is the consumer secret of the external client app")]
+    /// <summary>For the client credentials flow; the JWT bearer flow has a key instead.</summary>
     public string ClientSecret { get; set; } = "";
+
+    /// <summary>A PEM file with the private RSA key whose certificate stands in the app: signing in by JWT bearer, without a secret.</summary>
+    public string JwtKeyFile { get; set; } = "";
+
+    /// <summary>Who the JWT bearer flow signs in as.</summary>
+    public string UserName { get; set; } = "";
+
+    /// <summary>Whom the assertion is for: <c>https://test.salesforce.com</c> for a sandbox of Salesforce's.</summary>
+    public string JwtAudience { get; set; } = "https://login.salesforce.com";
+
+    /// <summary>Of the org's daily API calls, how many are left to other apps.</summary>
+    [Range(0, 90, ErrorMessage = "must be 0 to 90")]
+    public int ReservePercent { get; set; } = 10;
 
     [RegularExpression("v[1-9][0-9]{1,2}[.]0", ErrorMessage = "must look like v66.0")]
     public string ApiVersion { get; set; } = "v66.0";
@@ -63,12 +77,33 @@ sealed class SalesforceOptions : IValidatableObject
     [Range(0, 86_400, ErrorMessage = "must be 0 to 86400")]
     public int SweepOverlapSeconds { get; set; } = 300;
 
+    public bool UsesJwt => JwtKeyFile.Length > 0;
+
     public bool UsesEvents => Feed == "pubsub";
 
     public int SweepEverySeconds => SweepSeconds ?? (UsesEvents ? 900 : 60);
 
     public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
     {
+        if (UsesJwt)
+        {
+            if (JwtBearer.Problem(JwtKeyFile) is { } key)
+                yield return new(key, [nameof(JwtKeyFile)]);
+            if (UserName.Length == 0)
+                yield return new("is not set; it is the user that SALESFORCE__JWTKEYFILE signs in", [nameof(UserName)]);
+            if (ClientSecret.Length > 0)
+                yield return new("is set beside SALESFORCE__JWTKEYFILE; set one of the two", [nameof(ClientSecret)]);
+            if (!Uri.TryCreate(JwtAudience, UriKind.Absolute, out _))
+                yield return new("is no address", [nameof(JwtAudience)]);
+        }
+        else if (ClientSecret.Length == 0)
+        {
+            yield return new(
+                "is not set; it is the consumer secret of the external client app, unless SALESFORCE__JWTKEYFILE signs in",
+                [nameof(ClientSecret)]
+            );
+        }
+
         if (PubSubUrl.Length > 0)
         {
             if (!Uri.TryCreate(PubSubUrl, UriKind.Absolute, out var events) || events.Scheme != "https")
@@ -83,7 +118,7 @@ sealed class SalesforceOptions : IValidatableObject
             yield break;
         if (!Uri.TryCreate(LoginUrl, UriKind.Absolute, out var login) || login.Scheme is not ("http" or "https"))
             yield return new("is no http or https address", [nameof(LoginUrl)]);
-        else if (login.Host is "login.salesforce.com" or "test.salesforce.com")
+        else if (!UsesJwt && login.Host is ("login.salesforce.com" or "test.salesforce.com"))
             yield return new(
                 $"is {login.Host}, where the client credentials flow does not work; set the address of the org itself, https://<org>.my.salesforce.com",
                 [nameof(LoginUrl)]

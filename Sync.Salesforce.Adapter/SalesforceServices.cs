@@ -28,6 +28,7 @@ static class SalesforceServices
             )
         );
         services.AddSingleton<IVendor, SalesforceVendor>();
+        services.AddHostedService<OrgCheck>();
 
         services.AddSingleton<PubSubClient>();
         services.AddSingleton<Queries>();

@@ -355,6 +355,10 @@ sealed class SalesforceVendor(SalesforceClient client, SalesforceMapping mapping
         {
             result = SalesforceErrors.Classify(e);
         }
+        catch (SalesforceBudgetException)
+        {
+            result = SalesforceErrors.OnlyReserveLeft();
+        }
         catch (SalesforceBusyException e)
         {
             result = new VendorResult.Failed(FailureClass.SlowDown, "own_limit", e.Message, Definite: true);

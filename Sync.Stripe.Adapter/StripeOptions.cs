@@ -19,11 +19,11 @@ sealed class StripeOptions : IValidatableObject
 
     public string ApiBase { get; set; } = PublicApi;
 
-    /// <summary>Writes a second, for each of create, update and delete; Stripe allows 25 per endpoint.</summary>
+    /// <summary>Writes a second of all replicas together, for each of create, update and delete; Stripe allows 25 per endpoint.</summary>
     [Range(1, 1_000, ErrorMessage = "must be 1 to 1000")]
     public int WritesPerSecond { get; set; } = 20;
 
-    /// <summary>Reads a second, for each of retrieve, list and the look at subscriptions.</summary>
+    /// <summary>Reads a second of all replicas together, for each of retrieve, list and the look at subscriptions.</summary>
     [Range(1, 1_000, ErrorMessage = "must be 1 to 1000")]
     public int ReadsPerSecond { get; set; } = 20;
 

@@ -5,7 +5,9 @@ using Sync.Adapter.Following;
 using Sync.Adapter.Hosting;
 using Sync.Adapter.Intake;
 using Sync.Adapter.Vendors;
+using Sync.Contracts;
 using Sync.Messaging.Hosting;
+using Sync.Messaging.Kafka;
 using Sync.Stripe.Adapter.Client;
 using Sync.Stripe.Adapter.Events;
 using Sync.Stripe.Adapter.Storage;
@@ -23,7 +25,15 @@ static class StripeServices
         services.AddMappingCheck<StripeOptions>(StripeMapping.Faults);
         services.AddSingleton(p => p.GetRequiredService<IOptions<StripeOptions>>().Value);
         services.AddSingleton<StripeMapping>();
-        services.AddSingleton<StripeLimits>();
+        services.AddSingleton(p =>
+        {
+            var partitions = p.GetService<IPartitionShare>();
+            return new StripeLimits(
+                p.GetRequiredService<StripeOptions>(),
+                p.GetRequiredService<TimeProvider>(),
+                partitions is null ? null : () => partitions.Of(Topics.Commands(StripeMapping.System))
+            );
+        });
         services.AddSingleton<StripeApi>(p =>
             new(
                 p.GetRequiredService<StripeOptions>(),

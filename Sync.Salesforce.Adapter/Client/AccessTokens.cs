@@ -1,4 +1,5 @@
 using System.Net;
+using System.Security.Cryptography;
 using System.Text.Json;
 
 namespace Sync.Salesforce.Adapter.Client;
@@ -15,7 +16,7 @@ sealed record Session(string Token, Uri Instance, string? UserId)
 }
 
 /// <summary>
-/// OAuth client credentials. One sign-in at a time, whoever asks: fifty calls that meet an expired session cost one. What
+/// OAuth client credentials, or a signed assertion where a key is set. One sign-in at a time, whoever asks: fifty calls that meet an expired session cost one. What
 /// the endpoint refused is believed for a while, since an org locks out who keeps asking. A token has no announced end:
 /// that it ran out is learned from a 401.
 /// </summary>
@@ -94,12 +95,14 @@ sealed class AccessTokens(HttpClient http, SalesforceOptions options, TimeProvid
         );
         request.Headers.Accept.Add(new("application/json"));
         request.Content = new FormUrlEncodedContent(
-            new Dictionary<string, string>
-            {
-                ["grant_type"] = "client_credentials",
-                ["client_id"] = options.ClientId,
-                ["client_secret"] = options.ClientSecret,
-            }
+            options.UsesJwt
+                ? new Dictionary<string, string> { ["grant_type"] = JwtBearer.GrantType, ["assertion"] = Assertion() }
+                : new Dictionary<string, string>
+                {
+                    ["grant_type"] = "client_credentials",
+                    ["client_id"] = options.ClientId,
+                    ["client_secret"] = options.ClientSecret,
+                }
         );
 
         using var response = await http.SendAsync(request);
@@ -127,6 +130,20 @@ sealed class AccessTokens(HttpClient http, SalesforceOptions options, TimeProvid
         {
             OrganizationId = RecordIds.IsId(org) ? RecordIds.To18(org) : null,
         };
+    }
+
+    string Assertion()
+    {
+        try
+        {
+            return JwtBearer.Assertion(options, time.GetUtcNow());
+        }
+        catch (Exception e)
+            when (e is IOException or UnauthorizedAccessException or CryptographicException or ArgumentException)
+        {
+            // It could be read at start.
+            throw new SalesforceSignInException("jwt_key", configuration: true, e);
+        }
     }
 
     static async Task<JsonDocument?> Json(HttpResponseMessage response)

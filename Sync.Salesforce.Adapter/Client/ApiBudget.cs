@@ -5,21 +5,28 @@ namespace Sync.Salesforce.Adapter.Client;
 
 /// <summary>
 /// The org's daily budget of API calls, as every answer tells it (<c>Sforce-Limit-Info: api-usage=18/5000</c>), at no call
-/// of its own. Other apps use the same budget.
+/// of its own. Other apps use the same budget, so a part of it is left to them: where no more than that is left, Sync makes
+/// no call but one in a quarter of an hour, which tells whether the day has moved on.
 /// </summary>
 sealed class ApiBudget : IDisposable
 {
+    /// <summary>The budget counts the last 24 hours, so it comes back bit by bit.</summary>
+    public static readonly TimeSpan LongPause = TimeSpan.FromMinutes(15);
+
     public const string Header = "Sforce-Limit-Info";
 
     const string Key = "api-usage=";
 
     readonly Meter _meter = new("Sync.Salesforce");
 
+    readonly int _reservePercent;
     long _used = -1;
     long _limit = -1;
+    long _pausedUntil;
 
-    public ApiBudget()
+    public ApiBudget(SalesforceOptions? options = null)
     {
+        _reservePercent = (options ?? new()).ReservePercent;
         _meter.CreateObservableGauge(
             "sync.salesforce.api.used",
             () => Measured(Used),
@@ -32,6 +39,12 @@ sealed class ApiBudget : IDisposable
             "{call}",
             "What the org may make"
         );
+        _meter.CreateObservableGauge(
+            "sync.salesforce.api.reserve",
+            () => Measured(Limit - Allowed),
+            "{call}",
+            "Of that, what Sync leaves to other apps"
+        );
     }
 
     /// <summary>Calls of the last 24 hours; null before the first answer.</summary>
@@ -39,13 +52,22 @@ sealed class ApiBudget : IDisposable
 
     public long? Limit => Volatile.Read(ref _limit) is >= 0 and var limit ? limit : null;
 
+    /// <summary>Used calls at which Sync stops.</summary>
+    long? Allowed => Limit * (100 - _reservePercent) / 100;
+
+    /// <summary>Whether a call may be made now.</summary>
+    public bool MayCall(DateTimeOffset now) => now.UtcTicks >= Volatile.Read(ref _pausedUntil);
+
+    /// <summary>Salesforce itself says that there is nothing left.</summary>
+    public void UsedUp(DateTimeOffset now) => Volatile.Write(ref _pausedUntil, (now + LongPause).UtcTicks);
+
     public void Dispose() => _meter.Dispose();
 
     /// <summary>Nothing is measured before the first answer.</summary>
     static Measurement<long>[] Measured(long? value) => value is { } known ? [new(known)] : [];
 
     /// <summary>Other entries, <c>per-app-api-usage</c> for one, have their own keys.</summary>
-    public void Record(string header)
+    public void Record(string header, DateTimeOffset now)
     {
         foreach (var range in header.AsSpan().SplitAny(';', ','))
         {
@@ -62,6 +84,7 @@ sealed class ApiBudget : IDisposable
             {
                 Volatile.Write(ref _limit, limit);
                 Volatile.Write(ref _used, used);
+                Volatile.Write(ref _pausedUntil, used >= Allowed ? (now + LongPause).UtcTicks : 0);
             }
         }
     }

@@ -75,6 +75,14 @@ sealed class SalesforceClient : IDisposable
 
     string Data => $"/services/data/{_options.ApiVersion}";
 
+    /// <summary>What the org has of an object, as the integration user sees it.</summary>
+    public async Task<Reply<ObjectDescription>> DescribeAsync(string type, CancellationToken cancellationToken)
+    {
+        var path = $"{Data}/sobjects/{Uri.EscapeDataString(type)}/describe";
+        var answer = await Send(HttpMethod.Get, path, null, null, cancellationToken);
+        return answer.Read(ObjectDescription.Parse);
+    }
+
     public async Task<Reply<SObject>> GetObjectByIdAsync(
         string type,
         string id,
@@ -266,6 +274,8 @@ sealed class SalesforceClient : IDisposable
         CancellationToken cancellationToken
     )
     {
+        if (!_budget.MayCall(_time.GetUtcNow()))
+            throw new SalesforceBudgetException();
         using var turn = await Turn(cancellationToken);
         var session = await _tokens.Get(null, cancellationToken);
         for (var calls = 1; ; calls++)
@@ -274,12 +284,14 @@ sealed class SalesforceClient : IDisposable
             using var response = await _http.SendAsync(request, cancellationToken);
             var answer = await Raw.From(response, calls, cancellationToken);
             foreach (var usage in Values(response, ApiBudget.Header))
-                _budget.Record(usage);
+                _budget.Record(usage, _time.GetUtcNow());
 
             if (response.IsSuccessStatusCode)
                 return answer;
 
             var errors = answer.Errors();
+            if (SalesforceErrors.DayIsUsedUp(errors))
+                _budget.UsedUp(_time.GetUtcNow());
             if (
                 calls == 1
                 && response.StatusCode == HttpStatusCode.Unauthorized
@@ -421,6 +433,9 @@ readonly record struct Reply<T>(T Value, string? RequestId, int Calls)
 {
     public Reply<TResult> Select<TResult>(Func<T, TResult> select) => new(select(Value), RequestId, Calls);
 }
+
+/// <summary>No call was made: what Sync may use of the org's daily calls is used up.</summary>
+sealed class SalesforceBudgetException() : Exception("the daily calls are used up but for the reserve");
 
 /// <summary>No call was made: all turns were taken for too long.</summary>
 sealed class SalesforceBusyException(TimeSpan waited)

@@ -26,6 +26,10 @@ sealed class Queries(SalesforceClient client, SalesforceMapping mapping, ILogger
         {
             result = SalesforceErrors.Classify(e);
         }
+        catch (SalesforceBudgetException)
+        {
+            result = SalesforceErrors.OnlyReserveLeft();
+        }
         catch (SalesforceBusyException e)
         {
             result = new VendorResult.Failed(FailureClass.SlowDown, "own_limit", e.Message, Definite: true);

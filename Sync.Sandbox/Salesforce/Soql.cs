@@ -158,7 +158,11 @@ sealed class Soql
 
         if (TryWord("NOT"))
         {
+            // One after the other is as deep as one in the other: a statement of 25,000 of them would end the process.
+            if (++_depth > MaxDepth)
+                throw Malformed("nested too deep");
             var inner = One();
+            _depth--;
             return account => !inner(account);
         }
 

@@ -17,33 +17,36 @@ enum StripeCall
 }
 
 /// <summary>
-/// Keeps below Stripe's limits instead of running into them: a bucket per endpoint, one for the account, and a bound on the
+/// Keeps below Stripe's limits instead of running into them: a pace per endpoint, one for the account, and a bound on the
 /// calls on the way. Who cannot have a turn within <see cref="MaxWait"/>, or finds the queue full, has made no call.
 /// </summary>
 sealed class StripeLimits : IDisposable
 {
     const int MaxQueue = 2_000;
 
-    readonly Dictionary<StripeCall, TokenBucketRateLimiter> _endpoints;
-    readonly TokenBucketRateLimiter _account;
+    readonly Dictionary<StripeCall, Pace> _endpoints;
+    readonly Pace _account;
     readonly ConcurrencyLimiter _concurrent;
     readonly TimeProvider _time;
 
-    public StripeLimits(StripeOptions options, TimeProvider time)
+    /// <param name="share">Of the partitions, that this replica holds; all of them where it is not given.</param>
+    public StripeLimits(StripeOptions options, TimeProvider time, Func<double>? share = null)
     {
+        share ??= static () => 1;
         _time = time;
         MaxWait = TimeSpan.FromSeconds(options.TimeoutSeconds) / 4;
         _endpoints = Enum.GetValues<StripeCall>()
             .ToDictionary(
                 e => e,
-                e =>
-                    Bucket(
-                        e is StripeCall.CreateCustomer or StripeCall.UpdateCustomer or StripeCall.DeleteCustomer
-                            ? options.WritesPerSecond
-                            : options.ReadsPerSecond
-                    )
+                e => new Pace(
+                    e is StripeCall.CreateCustomer or StripeCall.UpdateCustomer or StripeCall.DeleteCustomer
+                        ? options.WritesPerSecond
+                        : options.ReadsPerSecond,
+                    share,
+                    time
+                )
             );
-        _account = Bucket(options.TotalPerSecond);
+        _account = new(options.TotalPerSecond, share, time);
         _concurrent = new(
             new()
             {
@@ -64,13 +67,11 @@ sealed class StripeLimits : IDisposable
         using var both = CancellationTokenSource.CreateLinkedTokenSource(wait.Token, cancellationToken);
         try
         {
-            // A token that is taken is spent; only the last of the three is given back.
-            using var one = await _endpoints[endpoint].AcquireAsync(1, both.Token);
-            if (!one.IsAcquired)
+            // A place that was taken in the one row is spent when there is none in the other.
+            if (_endpoints[endpoint].Take(MaxWait) is not { } one || _account.Take(MaxWait) is not { } all)
                 return null;
-            using var all = await _account.AcquireAsync(1, both.Token);
-            if (!all.IsAcquired)
-                return null;
+            if ((one > all ? one : all) is var place && place > TimeSpan.Zero)
+                await Task.Delay(place, _time, both.Token);
 
             var turn = await _concurrent.AcquireAsync(1, both.Token);
             if (turn.IsAcquired)
@@ -84,28 +85,5 @@ sealed class StripeLimits : IDisposable
         }
     }
 
-    public void Dispose()
-    {
-        foreach (var limiter in _endpoints.Values)
-            limiter.Dispose();
-        _account.Dispose();
-        _concurrent.Dispose();
-    }
-
-    /// <summary>Tokens come ten times a second, so that no second ever holds more than its rate and a tenth.</summary>
-    static TokenBucketRateLimiter Bucket(int perSecond)
-    {
-        var tokens = Math.Max(1, perSecond / 10);
-        return new(
-            new()
-            {
-                TokenLimit = tokens,
-                TokensPerPeriod = tokens,
-                ReplenishmentPeriod = TimeSpan.FromSeconds(1) * tokens / perSecond,
-                AutoReplenishment = true,
-                QueueLimit = MaxQueue,
-                QueueProcessingOrder = QueueProcessingOrder.OldestFirst,
-            }
-        );
-    }
+    public void Dispose() => _concurrent.Dispose();
 }

@@ -90,6 +90,71 @@ public sealed class VendorSettingsTests
     }
 
     [Fact]
+    public void Signing_in_by_a_key_is_checked_at_start_and_needs_no_secret()
+    {
+        string[] Of(params (string, string)[] settings) =>
+            [
+                .. Faults(
+                    services => services.AddSalesforce(),
+                    TestMapping.Shipped,
+                    [
+                        ("Salesforce:LoginUrl", "https://login.salesforce.com"),
+                        ("Salesforce:ClientId", "id"),
+                        .. settings,
+                    ]
+                ),
+            ];
+
+        Assert.Equal(
+            ["SALESFORCE__CLIENTSECRET", "SALESFORCE__LOGINURL"],
+            Of().Select(f => f.Split(':')[0]).Order(StringComparer.Ordinal)
+        );
+        Assert.Equal(
+            [
+                "SALESFORCE__CLIENTSECRET",
+                "SALESFORCE__JWTAUDIENCE",
+                "SALESFORCE__JWTKEYFILE",
+                "SALESFORCE__RESERVEPERCENT",
+                "SALESFORCE__USERNAME",
+            ],
+            Of(
+                    ("Salesforce:JwtKeyFile", Path.Combine(Repository.Root, "README.md")),
+                    ("Salesforce:JwtAudience", "nowhere"),
+                    ("Salesforce:ClientSecret", "hush"),
+                    ("Salesforce:ReservePercent", "100")
+                )
+                .Select(f => f.Split(':')[0])
+                .Order(StringComparer.Ordinal)
+        );
+
+        using var key = System.Security.Cryptography.RSA.Create(2048);
+        var file = Path.GetTempFileName();
+        try
+        {
+            File.WriteAllText(file, key.ExportRSAPublicKeyPem());
+            Assert.Contains(
+                "unencrypted RSA key",
+                Assert.Single(Of(("Salesforce:JwtKeyFile", file), ("Salesforce:UserName", "u"))),
+                StringComparison.Ordinal
+            );
+            File.WriteAllText(file, key.ExportPkcs8PrivateKeyPem());
+            using var services = Services(
+                s => s.AddSalesforce(),
+                TestMapping.Shipped,
+                ("Salesforce:LoginUrl", "https://login.salesforce.com"),
+                ("Salesforce:ClientId", "id"),
+                ("Salesforce:JwtKeyFile", file),
+                ("Salesforce:UserName", "u")
+            );
+            services.GetRequiredService<IStartupValidator>().Validate();
+        }
+        finally
+        {
+            File.Delete(file);
+        }
+    }
+
+    [Fact]
     public void Good_settings_give_a_vendor()
     {
         using var stripe = Services(

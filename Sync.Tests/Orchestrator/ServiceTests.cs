@@ -82,7 +82,11 @@ public sealed class ServiceTests
     [Fact]
     public async Task Objects_are_matched_by_email_deletions_braked_and_a_person_erased_in_the_database()
     {
-        await using var stage = await Stage.Set(("Customers:DeletionBrake", "1"));
+        // A window that no slow machine leaves.
+        await using var stage = await Stage.Set(
+            ("Customers:DeletionBrake", "1"),
+            ("Customers:DeletionWindow", "01:00:00")
+        );
         async Task Snapshot(string id, string email) =>
             await stage.Produce(
                 Topics.Customers,

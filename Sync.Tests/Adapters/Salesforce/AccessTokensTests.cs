@@ -1,3 +1,5 @@
+using System.Security.Cryptography;
+using System.Text;
 using Microsoft.Extensions.Logging.Abstractions;
 using Sync.Adapter.Vendors;
 using Sync.Salesforce.Adapter;
@@ -19,6 +21,98 @@ public sealed class AccessTokensTests
         var signIn = Assert.Single(bench.Http!.Requests, SalesforceBench.IsToken);
         Assert.Equal("POST https://login.example.com/services/oauth2/token", $"{signIn.Method} {signIn.Uri}");
         Assert.Equal("grant_type=client_credentials&client_id=the+id&client_secret=the+s%26cret", signIn.Body);
+    }
+
+    [Fact]
+    public async Task The_holder_of_the_key_signs_in_without_a_secret()
+    {
+        using var key = RSA.Create(2048);
+        using var file = new KeyFile(key.ExportPkcs8PrivateKeyPem());
+        using var bench = new SalesforceBench(
+            _ => StubHttp.Json(200, SalesforceBench.Record()),
+            options: new()
+            {
+                LoginUrl = "https://login.salesforce.com",
+                JwtKeyFile = file.Path,
+                UserName = "sync@example.com",
+                JwtAudience = "https://test.salesforce.com",
+            }
+        );
+
+        Assert.IsType<VendorResult.Ok>(await bench.ReadOne());
+
+        var signIn = Assert.Single(bench.Http!.Requests, SalesforceBench.IsToken);
+        Assert.Equal("https://login.salesforce.com/services/oauth2/token", signIn.Uri.ToString());
+        var form = Microsoft.AspNetCore.WebUtilities.QueryHelpers.ParseQuery(signIn.Body);
+        Assert.Equal(["grant_type", "assertion"], form.Keys);
+        Assert.Equal("urn:ietf:params:oauth:grant-type:jwt-bearer", form["grant_type"].ToString());
+        var parts = form["assertion"].ToString().Split('.');
+        Assert.True(
+            key.VerifyData(
+                Encoding.ASCII.GetBytes($"{parts[0]}.{parts[1]}"),
+                Base64Url(parts[2]),
+                HashAlgorithmName.SHA256,
+                RSASignaturePadding.Pkcs1
+            )
+        );
+        Assert.Equal("""{"alg":"RS256"}""", Encoding.UTF8.GetString(Base64Url(parts[0])));
+        // In seconds, within Salesforce's three minutes.
+        Assert.Equal(
+            $$"""{"iss":"the id","sub":"sync@example.com","aud":"https://test.salesforce.com","exp":{{bench.Time.GetUtcNow().AddMinutes(2).ToUnixTimeSeconds()}}}""",
+            Encoding.UTF8.GetString(Base64Url(parts[1]))
+        );
+    }
+
+    [Fact]
+    public async Task A_key_that_is_not_there_any_more_waits_for_a_person_and_a_new_one_needs_no_restart()
+    {
+        using var key = RSA.Create(2048);
+        using var file = new KeyFile("gone");
+        using var bench = new SalesforceBench(
+            _ => StubHttp.Json(200, SalesforceBench.Record()),
+            options: new() { JwtKeyFile = file.Path, UserName = "sync@example.com" }
+        );
+
+        var failed = Assert.IsType<VendorResult.Failed>(await bench.ReadOne());
+        await File.WriteAllTextAsync(file.Path, key.ExportRSAPrivateKeyPem(), TestContext.Current.CancellationToken);
+        bench.Time.Advance(TimeSpan.FromMinutes(1));
+
+        Assert.Equal((FailureClass.PauseAll, "jwt_key", true), (failed.Class, failed.Code, failed.Definite));
+        Assert.IsType<VendorResult.Ok>(await bench.ReadOne());
+    }
+
+    [Fact]
+    public async Task A_session_that_ended_is_renewed_by_a_new_assertion()
+    {
+        using var key = RSA.Create(2048);
+        using var file = new KeyFile(key.ExportPkcs8PrivateKeyPem());
+        var ended = false;
+        using var bench = new SalesforceBench(
+            _ =>
+            {
+                if (ended)
+                    return StubHttp.Json(200, SalesforceBench.Record());
+                ended = true;
+                return SalesforceBench.SessionEnded();
+            },
+            options: new() { JwtKeyFile = file.Path, UserName = "sync@example.com" }
+        );
+
+        Assert.IsType<VendorResult.Ok>(await bench.ReadOne());
+        Assert.Equal(2, bench.SignIns);
+    }
+
+    static byte[] Base64Url(string text) =>
+        Convert.FromBase64String(text.Replace('-', '+').Replace('_', '/').PadRight((text.Length + 3) / 4 * 4, '='));
+
+    sealed class KeyFile : IDisposable
+    {
+        public KeyFile(string pem) => File.WriteAllText(Path, pem);
+
+        public string Path { get; } =
+            System.IO.Path.Combine(System.IO.Path.GetTempPath(), $"sync-key-{Guid.NewGuid():n}.pem");
+
+        public void Dispose() => File.Delete(Path);
     }
 
     [Fact]

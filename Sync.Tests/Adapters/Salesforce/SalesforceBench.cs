@@ -33,15 +33,17 @@ sealed class SalesforceBench : IDisposable
         options ??= new();
         options.LoginUrl = options.LoginUrl.Length == 0 ? "https://login.example.com" : options.LoginUrl;
         options.ClientId = "the id";
-        options.ClientSecret = "the s&cret";
+        options.ClientSecret = options.UsesJwt ? "" : "the s&cret";
         Mapping = new(config ?? TestMapping.Shipped);
+        Usage = new(options);
         _client = new(options, Usage, Time, NullLogger<AccessTokens>.Instance, http);
         Http = http as StubHttp;
         Vendor = new SalesforceVendor(_client, Mapping, NullLogger<SalesforceVendor>.Instance);
     }
 
     public StubHttp? Http { get; }
-    public ApiBudget Usage { get; } = new();
+    public ApiBudget Usage { get; }
+    public SalesforceClient Client => _client;
     public SalesforceMapping Mapping { get; }
     public IVendor Vendor { get; }
     public FakeTimeProvider Time { get; } = new(new(2026, 11, 24, 12, 0, 0, TimeSpan.Zero));

@@ -199,6 +199,45 @@ public sealed class SalesforceVendorTests
         Assert.IsType<VendorResult.Refused>(results[5]);
     }
 
+    /// <summary>A refused session has written nothing, so the list is sent again whole; the lists beside it are not.</summary>
+    [Fact]
+    public async Task A_session_that_ends_in_the_middle_of_a_batch_writes_each_record_once()
+    {
+        var calls = 0;
+        List<int> written = [];
+        using var bench = new SalesforceBench(request =>
+        {
+            if (Interlocked.Increment(ref calls) == 2)
+                return SalesforceBench.SessionEnded();
+            using var body = JsonDocument.Parse(request.Body);
+            List<int> ids =
+            [
+                .. body
+                    .RootElement.GetProperty("records")
+                    .EnumerateArray()
+                    .Select(r =>
+                        int.Parse(r.GetProperty("Product_Customer_Id__c").GetString()!, CultureInfo.InvariantCulture)
+                    ),
+            ];
+            lock (written)
+                written.AddRange(ids);
+            return StubHttp.Json(200, $"[ {string.Join(", ", ids.Select(i => Saved(i)))} ]");
+        });
+
+        var results = await bench.Vendor.Create(
+            [
+                .. Enumerable
+                    .Range(0, 600)
+                    .Select(i => SalesforceBench.Create(i.ToString(CultureInfo.InvariantCulture), ("name", "N"))),
+            ],
+            CancellationToken.None
+        );
+
+        Assert.Equal(Enumerable.Range(0, 600), written.Order());
+        Assert.All(results, r => Assert.IsType<VendorResult.Ok>(r));
+        Assert.Equal((4, 2), (bench.Calls.Count, bench.SignIns));
+    }
+
     [Fact]
     public async Task A_duplicate_in_a_collection_is_that_record_s_alone()
     {
@@ -429,7 +468,7 @@ public sealed class SalesforceVendorTests
     {
         var usage = new ApiBudget();
 
-        usage.Record(header);
+        usage.Record(header, DateTimeOffset.UnixEpoch);
 
         Assert.Null(usage.Used);
         Assert.Null(usage.Limit);

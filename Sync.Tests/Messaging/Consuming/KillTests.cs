@@ -95,6 +95,73 @@ public sealed class KillTests
             "in-revoked:1"
         );
 
+    /// <summary>
+    /// Two replicas share the partitions, one is killed in the middle and comes back; what each holds in memory does not grow
+    /// with what went through it.
+    /// </summary>
+    [Fact(Explicit = true)]
+    public async Task Two_hundred_thousand_records_are_applied_once_each_and_memory_stays_flat()
+    {
+        const int many = 200_000;
+        const int step = 2_000;
+        await using var stage = await CountingStage.Set();
+        var produced = new ConcurrentBag<Produced>();
+        var a = ChildProcess.Start(Settings(stage, "a"));
+        using var b = ChildProcess.Start(Settings(stage, "b"));
+        try
+        {
+            await Eventually.Is(() => HasTables(stage), "a child has made its tables");
+            long warm = 0;
+            var owners = 0L;
+            for (var sent = 0; sent < many; sent += step)
+            {
+                await Burst(stage, produced, step);
+                // In step with the consumers: the embedded log drops what it cannot hold.
+                await stage.Until(s => s.Effects(), sent - (2 * step), "effects");
+                owners = Math.Max(
+                    owners,
+                    await stage.Database.Scalar<long>(
+                        $"select count(distinct owner) from {CountingDb.Schema}.consumer_offset where topic = '{CountingJson.Steps}'"
+                    )
+                );
+                if (sent == many / 4)
+                    warm = Resident(b);
+                if (sent == many / 2)
+                {
+                    a.Kill();
+                    a.Dispose();
+                    a = ChildProcess.Start(Settings(stage, "a"));
+                }
+            }
+
+            await Eventually.Is(async () => await stage.Effects() >= many, $"{many} effects", TimeSpan.FromMinutes(5));
+            var end = Resident(b);
+
+            Assert.Equal(2, owners);
+            await Proof.Holds(stage, produced);
+            await Eventually.Is(
+                async () => await stage.Database.Scalar<long>($"select count(*) from {CountingDb.Schema}.outbox") == 0,
+                "every message has left",
+                TimeSpan.FromMinutes(2)
+            );
+            Assert.InRange(end, 1, warm + (100L * 1024 * 1024));
+        }
+        finally
+        {
+            a.Dispose();
+        }
+    }
+
+    /// <summary>Bytes of a process that lie in memory.</summary>
+    static long Resident(ChildProcess child) =>
+        1_024
+        * long.Parse(
+            File.ReadLines($"/proc/{child.Id}/status")
+                .First(line => line.StartsWith("VmRSS:", StringComparison.Ordinal))
+                .Split(' ', StringSplitOptions.RemoveEmptyEntries)[1],
+            System.Globalization.CultureInfo.InvariantCulture
+        );
+
     static async Task CrashAt(params string[] points)
     {
         await using var stage = await CountingStage.Set();
