@@ -159,7 +159,10 @@ public sealed class TopicEndpointConfigurator : ReceiveEndpointConfiguration, IR
             _services.GetRequiredService<IOptions<KafkaOptions>>().Value.Partitions,
             time,
             loggers.CreateLogger("Sync.Messaging.Consuming")
-        );
+        )
+        {
+            BatchRecords = _services.GetService<BatchSize>()?.Records ?? ConsumerLoop.MaxRecords,
+        };
     }
 
     sealed class EndpointBuilder(IBusInstance bus, IReceiveEndpointConfiguration configuration)
