@@ -60,7 +60,8 @@ public sealed class OutageTests
         var end = new Interference(
             async (point, times) =>
             {
-                if (point is not ("after-advance" or "in-behaviour" or "before-commit") || times % 3 != 1 || ended >= 6)
+                // Four in a row: a record that fails again when it is alone must not be taken for the culprit either.
+                if (point != "before-commit" || times > 4)
                     return;
                 Interlocked.Increment(ref ended);
                 await stage.Database.Execute(
@@ -80,7 +81,7 @@ public sealed class OutageTests
             await stage.Until(s => s.Effects(), produced.Count, "effects");
         }
 
-        Assert.InRange(ended, 3, 6);
+        Assert.Equal(4, ended);
         Assert.Equal(0, await stage.DeadLetters());
         Assert.Equal(1, kafka.Created);
         await Proof.Holds(stage, produced);
