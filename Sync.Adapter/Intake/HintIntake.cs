@@ -1,4 +1,6 @@
+using System.Diagnostics;
 using Npgsql;
+using Sync.Adapter.Hosting;
 using Sync.Adapter.Links;
 
 namespace Sync.Adapter.Intake;
@@ -38,8 +40,19 @@ sealed class HintIntake(AdapterSchema schema, WorkWriter writer) : IHintIntake
                 lanes[rows.GetString(0)] = rows.GetString(1);
         }
 
-        var work = hints.Select(h => WorkRow.Of(h.Id, Lane(h.Hint), h.Hint)).ToList();
+        var work = hints.Select(h => Row(h.Id, h.Hint)).ToList();
         await writer.Write(work, connection, cancellationToken);
+
+        // Here a person's edit comes in: its trace runs from the vendor's word, to the last vendor written. A look of our
+        // own, of which a scan takes thousands, has a trace only once somebody looks.
+        WorkRow Row(Guid id, Hint hint)
+        {
+            using var span =
+                hint.Kind == HintKind.Look
+                    ? null
+                    : AdapterTelemetry.Source.StartActivity("adapter intake", ActivityKind.Consumer, hint.Cause);
+            return WorkRow.Of(id, Lane(hint), hint);
+        }
 
         string Lane(Hint hint) =>
             lanes.TryGetValue(hint.ExternalId, out var lane) ? lane

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using System.Text.Json.Serialization.Metadata;
@@ -38,6 +39,10 @@ public sealed record Hint
 
     /// <summary>Report even if nothing differs: somebody asked.</summary>
     public bool Always { get; init; }
+
+    /// <summary>The span in which the vendor told of it, such as its webhook's; none where it begins a trace of its own.</summary>
+    [JsonIgnore]
+    public ActivityContext Cause { get; init; }
 }
 
 [JsonConverter(typeof(WireEnumConverter<HintKind>))]

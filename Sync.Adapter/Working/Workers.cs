@@ -275,16 +275,24 @@ sealed class Workers(
         }
     }
 
-    /// <summary>The round continues the trace of the work that it is about; of several hints, the first one's.</summary>
-    static Activity? Start(string kind, IReadOnlyList<WorkItem> work)
-    {
-        var cause =
-            work is [{ TraceParent: { } traceParent } first, ..]
-            && ActivityContext.TryParse(traceParent, first.TraceState, isRemote: true, out var parsed)
-                ? parsed
-                : default;
-        return AdapterTelemetry.Source.StartActivity($"adapter {kind}", ActivityKind.Consumer, cause);
-    }
+    /// <summary>The round continues the trace of the work that it is about; of several hints the first one's, linked to the next hundred.</summary>
+    static Activity? Start(string kind, IReadOnlyList<WorkItem> work) =>
+        AdapterTelemetry.Source.StartActivity(
+            $"adapter {kind}",
+            ActivityKind.Consumer,
+            work.Count == 0 ? default : Cause(work[0]),
+            links: work.Skip(1)
+                .Select(Cause)
+                .Where(cause => cause != default)
+                .Take(100)
+                .Select(cause => new ActivityLink(cause))
+        );
+
+    static ActivityContext Cause(WorkItem work) =>
+        work.TraceParent is { } traceParent
+        && ActivityContext.TryParse(traceParent, work.TraceState, isRemote: true, out var parsed)
+            ? parsed
+            : default;
 }
 
 /// <summary>Whether lanes may be taken at all: only once the process's consumer has claimed its partitions, since the claim is what notices a restored database.</summary>

@@ -165,7 +165,7 @@ sealed class SalesforceClient : IDisposable
             json.WriteEndObject();
         });
         var answer = await Send(HttpMethod.Patch, Row(type, id), body, ifMatch, cancellationToken);
-        return new(true, answer.RequestId, answer.Calls);
+        return answer.Nothing();
     }
 
     public Task<Reply<IReadOnlyList<SaveResult>>> UpdateRecordsAsync(
@@ -177,7 +177,7 @@ sealed class SalesforceClient : IDisposable
     public async Task<Reply<bool>> DeleteRecordAsync(string type, string id, CancellationToken cancellationToken)
     {
         var answer = await Send(HttpMethod.Delete, Row(type, id), null, null, cancellationToken);
-        return new(true, answer.RequestId, answer.Calls);
+        return answer.Nothing();
     }
 
     public async Task<Reply<IReadOnlyList<SaveResult>>> DeleteRecordsAsync(
@@ -411,6 +411,15 @@ sealed class SalesforceClient : IDisposable
                 throw new JsonException("an answer of another shape", e);
             }
         }
+
+        /// <summary>
+        /// Of a write to one record: success is 204, and empty. Whoever answers anything else, such as a proxy that asks for
+        /// a sign-in, has not written; taken for an answer, what is read next would look like a person's edit.
+        /// </summary>
+        public Reply<bool> Nothing() =>
+            Body.Length == 0
+                ? new(true, RequestId, Calls)
+                : throw new JsonException("an answer where there should be none");
 
         /// <summary>None where the body is not Salesforce's.</summary>
         public IReadOnlyList<SalesforceError> Errors()

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Text.Json.Nodes;
 
 namespace Sync.Sandbox.Demo;
 
@@ -126,7 +125,7 @@ sealed class Edit(Change change, Place origin, string email)
     /// <summary>What is not there yet, in words without values; null when all of it is.</summary>
     string? Missing(FlowRun run, Place place)
     {
-        var found = Records(run, place);
+        var found = place.WithEmail(run.Sandbox, email);
         if (change == Change.Delete)
             return found.Count == 0 ? null : $"{place} still has the customer";
         if (found.Count != 1)
@@ -140,12 +139,9 @@ sealed class Edit(Change change, Place origin, string email)
     }
 
     string IdIn(FlowRun run, Place place) =>
-        Records(run, place) is [var one]
-            ? (string)one[place.IdField]!
-            : throw run.Failed($"one customer with its e-mail in {place}", $"{Records(run, place).Count}");
-
-    List<JsonObject> Records(FlowRun run, Place place) =>
-        [.. place.Live(run.Sandbox).Where(record => Expectations.Same("email", email, place.Read(record, "email")))];
+        place.WithEmail(run.Sandbox, email) is var found && found.Count == 1
+            ? (string)found[0][place.IdField]!
+            : throw run.Failed($"one customer with its e-mail in {place}", $"{found.Count}");
 
     Dictionary<string, string?> Whole() => new(Person) { ["email"] = email };
 }

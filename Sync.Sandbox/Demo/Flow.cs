@@ -119,8 +119,8 @@ sealed class FlowRun(SyncStack stack, Action<string> progress, CancellationToken
     /// <summary>Without those that ask, whatever happens, whether something did.</summary>
     public VendorCalls StripeCalls => Sandbox.Calls.Of(StripeApi.Vendor, "events.list", "customers.list");
 
-    /// <summary>Without those that fetch a token.</summary>
-    public VendorCalls SalesforceCalls => Sandbox.Calls.Of(SalesforceApi.Vendor, "token");
+    /// <summary>Likewise: sweeps query. And without those that fetch a token.</summary>
+    public VendorCalls SalesforceCalls => Sandbox.Calls.Of(SalesforceApi.Vendor, "query", "queryAll", "token");
 
     public string Calls => $"{Text(StripeCalls, "Stripe")}, {Text(SalesforceCalls, "Salesforce")}";
 

@@ -137,6 +137,10 @@ sealed class Place
     /// <summary>Writes of Sync that arrived since the calls were last counted anew; the product's are seen in its revision.</summary>
     public Func<SandboxHost, int> Writes { get; init; } = static _ => 0;
 
+    /// <summary>Its live records with an e-mail: how a person finds somebody.</summary>
+    public IReadOnlyList<JsonObject> WithEmail(SandboxHost sandbox, string email) =>
+        [.. Live(sandbox).Where(record => Expectations.Same("email", email, Read(record, "email")))];
+
     /// <summary>A body for its API by hand: what a person would fill in.</summary>
     public JsonObject Form(IReadOnlyDictionary<string, string?> values)
     {

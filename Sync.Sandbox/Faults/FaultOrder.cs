@@ -41,6 +41,9 @@ enum FaultKind
 
     /// <summary>502 with an HTML page, as a proxy in between would answer.</summary>
     Html,
+
+    /// <summary>200 with an HTML page, as a proxy that asks for a sign-in would answer; nothing happened.</summary>
+    Nonsense,
 }
 
 sealed class FaultKindConverter()

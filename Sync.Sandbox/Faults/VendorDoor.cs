@@ -29,6 +29,9 @@ sealed class VendorDoor(string vendor, FaultBook faults, CallBook calls, IVendor
     const string HtmlPage =
         "<!DOCTYPE html><html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>";
 
+    const string SignInPage =
+        "<!DOCTYPE html><html><head><title>Sign in</title></head><body><h1>Sign in to this network</h1></body></html>";
+
     public async Task Serve(HttpContext http, string operation, Func<Disturbance, Task<Answer>> execute)
     {
         calls.Arrived(vendor, operation);
@@ -91,6 +94,8 @@ sealed class VendorDoor(string vendor, FaultBook faults, CallBook calls, IVendor
                     System.Text.Encoding.UTF8.GetBytes(HtmlPage),
                     "text/html"
                 );
+            case FaultKind.Nonsense:
+                return new Answer(StatusCodes.Status200OK, System.Text.Encoding.UTF8.GetBytes(SignInPage), "text/html");
             case FaultKind.ErrorAfter:
                 return await execute(Disturbance.None with { Break = true });
             case FaultKind.DropAfter:

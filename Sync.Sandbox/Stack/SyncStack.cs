@@ -44,6 +44,12 @@ sealed class SyncStack : IAsyncDisposable
 
     public IReadOnlyList<ManagedProcess> Processes => [Orchestrator, Stripe, Salesforce];
 
+    /// <summary>The door of Stripe's adapter; of the stand-in alone.</summary>
+    public Uri WebhookAddress => new($"http://127.0.0.1:{_webhookPort}/webhooks/stripe");
+
+    /// <summary>What the stand-in signs with.</summary>
+    public string WebhookSecret => _webhookSecret;
+
     public string SandboxLog => Path.Combine(Options.LogFolder, "sandbox.log");
 
     /// <summary>Which part is the real one; null for a stand-in.</summary>

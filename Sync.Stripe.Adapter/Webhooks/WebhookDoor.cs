@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Net;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
@@ -22,6 +23,7 @@ sealed class WebhookDoor(
     public const int MaxBodyBytes = 256 * 1024;
 
     const int MaxConnections = 256;
+    static readonly ActivitySource Source = new(WebhookMetrics.Name);
     static readonly TimeSpan MaxRequest = TimeSpan.FromSeconds(20);
 
     /// <summary>Between two lines of the log about refused requests: anybody may knock as often as he likes.</summary>
@@ -128,6 +130,9 @@ sealed class WebhookDoor(
         var verdict = Signature.Check(body, header.Count == 1 ? header[0] : null, options.Secrets, time.GetUtcNow());
         if (verdict != SignatureVerdict.Valid)
             return (StatusCodes.Status400BadRequest, NameOf(verdict));
+        // The trace of an edit begins here. Who knocks may name one of his own, and would decide whether ours is kept.
+        Activity.Current = null;
+        using var span = Source.StartActivity("stripe webhook", ActivityKind.Server);
         try
         {
             await store.Keep(body, cancellationToken);

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Security.Cryptography;
 using Npgsql;
 using Sync.Adapter.Intake;
@@ -25,8 +26,12 @@ sealed class WebhookStore(NpgsqlDataSource source, string schema, EventReader re
     /// <summary>When this returns, the webhook will be read, whatever happens to this process.</summary>
     public async Task Keep(ReadOnlyMemory<byte> body, CancellationToken cancellationToken)
     {
-        await using var command = source.CreateCommand($"insert into {schema}.webhook (body) values ($1)");
+        await using var command = source.CreateCommand(
+            $"insert into {schema}.webhook (body, traceparent, tracestate) values ($1, $2, $3)"
+        );
         command.Parameters.Add(new NpgsqlParameter<ReadOnlyMemory<byte>> { TypedValue = body });
+        command.Parameters.Add(new NpgsqlParameter<string?> { TypedValue = Activity.Current?.Id });
+        command.Parameters.Add(new NpgsqlParameter<string?> { TypedValue = Activity.Current?.TraceStateString });
         await command.ExecuteNonQueryAsync(cancellationToken);
     }
 
@@ -87,7 +92,7 @@ sealed class WebhookStore(NpgsqlDataSource source, string schema, EventReader re
         List<(Guid Id, Hint Hint)> hints = [];
         List<(byte[] Body, string Code, string Reason)> unreadable = [];
         var ignored = 0;
-        foreach (var (_, body) in webhooks)
+        foreach (var (_, body, cause) in webhooks)
         {
             switch (reader.Read(body))
             {
@@ -95,7 +100,7 @@ sealed class WebhookStore(NpgsqlDataSource source, string schema, EventReader re
                     unreadable.Add((body, "commit", "PostgreSQL will not store what it says"));
                     break;
                 case StripeEvent.Told told:
-                    hints.Add((told.HintId, told.Hint));
+                    hints.Add((told.HintId, told.Hint with { Cause = cause }));
                     break;
                 case StripeEvent.Unreadable { Reason: var reason }:
                     unreadable.Add((body, "schema", reason));
@@ -115,22 +120,28 @@ sealed class WebhookStore(NpgsqlDataSource source, string schema, EventReader re
         return new(webhooks.Count, hints.Count, ignored, unreadable.Count);
     }
 
-    async Task<List<(long Id, byte[] Body)>> Oldest(
+    async Task<List<(long Id, byte[] Body, ActivityContext Cause)>> Oldest(
         NpgsqlConnection connection,
         int limit,
         CancellationToken cancellationToken
     )
     {
         await using var command = new NpgsqlCommand(
-            $"select id, body from {schema}.webhook order by id limit $1 for update skip locked",
+            $"select id, body, traceparent, tracestate from {schema}.webhook order by id limit $1 for update skip locked",
             connection
         );
         command.Parameters.Add(new() { Value = limit });
-        List<(long, byte[])> webhooks = [];
+        List<(long, byte[], ActivityContext)> webhooks = [];
         await using var rows = await command.ExecuteReaderAsync(cancellationToken);
         while (await rows.ReadAsync(cancellationToken))
-            webhooks.Add((rows.GetInt64(0), rows.GetFieldValue<byte[]>(1)));
+        {
+            _ = ActivityContext.TryParse(Text(2), Text(3), isRemote: true, out var cause);
+            webhooks.Add((rows.GetInt64(0), rows.GetFieldValue<byte[]>(1), cause));
+        }
+
         return webhooks;
+
+        string? Text(int column) => rows.IsDBNull(column) ? null : rows.GetString(column);
     }
 
     /// <summary>Kept whole, with the reason. The same body is the same dead letter.</summary>

@@ -20,17 +20,35 @@ public sealed class RunningStack : IAsyncLifetime
 
     TestPostgres? _postgres;
     SyncStack? _stack;
+    OtlpCollector? _collector;
 
     internal SyncStack Stack => _stack!;
 
     internal TestPostgres Postgres => _postgres!;
+
+    internal OtlpCollector Collector => _collector!;
 
     internal FlowRun Run => new(Stack, static _ => { }, TestContext.Current.CancellationToken);
 
     public async ValueTask InitializeAsync()
     {
         _postgres = await TestPostgres.Create();
-        _stack = await SyncStack.Run(Options(_postgres, "shared"), TestContext.Current.CancellationToken);
+        _collector = await OtlpCollector.Start();
+        var options = Options(_postgres, "shared");
+        _stack = await SyncStack.Run(
+            options with
+            {
+                ConfigFolder = await Config(),
+                Settings = Exporting(_collector.HttpAddress, "http/protobuf"),
+                SalesforceSettings = new Dictionary<string, string>(
+                    options.SalesforceSettings.Concat(Exporting(_collector.GrpcAddress, "grpc"))
+                )
+                {
+                    ["SALESFORCE__SWEEPSECONDS"] = "10",
+                },
+            },
+            TestContext.Current.CancellationToken
+        );
     }
 
     public async ValueTask DisposeAsync()
@@ -39,7 +57,41 @@ public sealed class RunningStack : IAsyncLifetime
             await _stack.DisposeAsync();
         if (_postgres is not null)
             await _postgres.DisposeAsync();
+        if (_collector is not null)
+            await _collector.DisposeAsync();
     }
+
+    /// <summary>The mapping that comes with the project, but for one field whose conflicts wait for a person.</summary>
+    static async Task<string> Config()
+    {
+        var cancelled = TestContext.Current.CancellationToken;
+        var folder = Directory.CreateDirectory(Path.Combine(LogFolder("config"))).FullName;
+        foreach (var file in Directory.EnumerateFiles(Path.Combine(StackOptions.Root, "config")))
+        {
+            var text = await File.ReadAllTextAsync(file, cancelled);
+            await File.WriteAllTextAsync(
+                Path.Combine(folder, Path.GetFileName(file)),
+                text.Replace(
+                    """"path": "attributes.tier", "owner": "product", "onConflict": "owner"""",
+                    """"path": "attributes.tier", "owner": "product", "onConflict": "hold"""",
+                    StringComparison.Ordinal
+                ),
+                cancelled
+            );
+        }
+
+        return folder;
+    }
+
+    /// <summary>Sent often: the defaults are a matter of a minute.</summary>
+    static Dictionary<string, string> Exporting(string address, string protocol) =>
+        new()
+        {
+            ["OTEL_EXPORTER_OTLP_ENDPOINT"] = address,
+            ["OTEL_EXPORTER_OTLP_PROTOCOL"] = protocol,
+            ["OTEL_BSP_SCHEDULE_DELAY"] = "250",
+            ["OTEL_METRIC_EXPORT_INTERVAL"] = "2000",
+        };
 
     internal static StackOptions Options(TestPostgres postgres, string name) =>
         new()

@@ -61,6 +61,17 @@ public sealed class SalesforceVendorTests
         Assert.IsType<VendorResult.Moved>(await bench.UpdateOne(("phone", "1")));
     }
 
+    [Theory]
+    [InlineData("<html>Sign in</html>")]
+    [InlineData("{}")]
+    public async Task An_answer_where_there_should_be_none_is_no_proof_of_a_write(string body)
+    {
+        using var bench = new SalesforceBench(_ => StubHttp.Json(200, body));
+
+        Assert.False(Assert.IsType<VendorResult.Failed>(await bench.UpdateOne(("phone", "1"))).Definite);
+        Assert.False(Assert.IsType<VendorResult.Failed>(await bench.DeleteOne()).Definite);
+    }
+
     [Fact]
     public async Task A_create_answers_with_the_id_alone()
     {

@@ -96,6 +96,7 @@ sealed class StripeStage : IAsyncDisposable
                 AdapterTables.Create("stripe"),
                 FollowingTables.Create("stripe"),
                 WebhookTable.Create("stripe"),
+                WebhookTable.AddTraces("stripe"),
                 TestOutbox.Table("stripe"),
             ])
         );
