@@ -125,8 +125,9 @@ sealed class CustomerSyncStateMachine : MassTransitStateMachine<CustomerSync>
             When(RetryAsked).Operate().Pump().Close(Removed).Conclude(Due),
             When(IgnoreAsked).Operate().Pump().Close(Removed).Conclude(Due),
             When(EraseAsked).Operate().Pump().Close(Removed).Conclude(Due),
-            // A customer on its way out joins nobody, has no field to decide, no deletion to hold, nothing to read.
-            Ignore(Exists),
+            // Erased before the product had answered: it made nobody, and there is nobody there to delete.
+            When(Exists).NeverMade().Pump().Close(Removed).Conclude(Due),
+            // A customer on its way out has no field to decide, no deletion to hold, nothing to read.
             When(SideTaken).Decline().Conclude(Due),
             When(ReleaseAsked).Decline().Conclude(Due),
             When(ResyncAsked).Decline().Conclude(Due),

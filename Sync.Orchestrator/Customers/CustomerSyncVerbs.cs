@@ -37,6 +37,10 @@ static class CustomerSyncVerbs
     public static EventActivityBinder<CustomerSync, T> Join<T>(this EventActivityBinder<CustomerSync, T> binder)
         where T : class => binder.Then(context => Turn.Of(context).Join());
 
+    /// <summary>The product made nobody of the customer that is to go.</summary>
+    public static EventActivityBinder<CustomerSync, T> NeverMade<T>(this EventActivityBinder<CustomerSync, T> binder)
+        where T : class => binder.Then(context => Turn.Of(context).NeverMade());
+
     /// <summary>A second object with our id: parked, or deleted where a create of ours made it.</summary>
     public static EventActivityBinder<CustomerSync, T> Duplicate<T>(this EventActivityBinder<CustomerSync, T> binder)
         where T : class => binder.Then(context => Turn.Of(context).Duplicate());

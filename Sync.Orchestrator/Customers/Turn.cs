@@ -117,6 +117,8 @@ sealed class Turn
 
     public void Join() => Add(Linking.Join(_sync, (CustomerExists)_message, Rules));
 
+    public void NeverMade() => Add(Linking.NeverMade(_sync, (CustomerExists)_message));
+
     public void Duplicate() => Add(Linking.Duplicate(_sync, (ObjectDuplicated)_message, _moment));
 
     public void ParkAsker()

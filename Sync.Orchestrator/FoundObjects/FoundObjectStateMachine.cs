@@ -64,7 +64,8 @@ sealed class FoundObjectStateMachine : MassTransitStateMachine<FoundObject>
             When(LinkedByCustomer, OfTheCustomerAsked).Then(Link).TransitionTo(Linked),
             When(ParkedByCustomer, OfTheCustomerAsked).Then(Park).TransitionTo(Parked).Then(TellParked),
             When(Relinked, ByTheCustomerAsked).Then(Turn).ThenAsync(Ask).Schedule(Due, DueMessage, DueTime),
-            When(LinkToAsked).Then(TurnTo).ThenAsync(Ask).Schedule(Due, DueMessage, DueTime),
+            // Whom it asks may be taking it at this moment; two customers with one object would never end.
+            When(LinkToAsked).Then(context => Request(context, Codes.LinkTo, IsAsking)),
             When(Due.Received)
                 .IfElse(
                     IsUnanswered,
@@ -394,6 +395,7 @@ sealed class FoundObjectStateMachine : MassTransitStateMachine<FoundObject>
     /// <summary>Some three hours. By then no first snapshot is on the way: the id is nobody's.</summary>
     const int MaxAttempts = 12;
 
+    const string IsAsking = "it asks a customer already; the request changed nothing";
     const string IsLinked = "it is linked to the customer that is named; the request changed nothing";
     const string NotParked = "it is not parked; the request changed nothing";
 

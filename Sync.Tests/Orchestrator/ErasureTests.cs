@@ -10,6 +10,35 @@ namespace Sync.Tests.Orchestrator;
 /// <summary>A person is forgotten everywhere and stays so; a removed id that was not erased may begin a new life.</summary>
 public sealed class ErasureTests
 {
+    /// <summary>Seed 3000247 of "erasure": the create was repeated for ever, and the customer was never removed.</summary>
+    [Fact]
+    public async Task A_customer_erased_before_the_product_said_that_it_has_that_person_ends_all_the_same()
+    {
+        await using var story = await Scenario.Start();
+        await story.Send(
+            Requests.Link(Crm, "crm-9", minted: true, new() { ["name"] = "Ann", ["email"] = "ann@example.com" })
+        );
+        var create = story.Take().OfType<CreateCustomer>().Single();
+        await story.Send(Requests.Erase());
+        await story.Answer(Crm);
+        Assert.Equal("Removing", story.State);
+
+        Assert.Null(
+            await story.Send(
+                new CustomerExists
+                {
+                    CustomerId = Scenario.Id,
+                    CommandId = create.CommandId,
+                    Existing = "c-77",
+                }
+            )
+        );
+
+        Assert.Equal("Removed", story.State);
+        Assert.Null(story.Sent(Product));
+        Assert.Empty(story.Customer.Golden);
+    }
+
     [Fact]
     public async Task An_erased_customer_is_deleted_everywhere_then_forgotten_by_every_adapter_and_by_us()
     {

@@ -159,6 +159,21 @@ public sealed class FoundObjectTests
         Assert.Empty(harness.Caught.Messages);
     }
 
+    /// <summary>Seed 3000081 of "matched by operators": whom it asked took it too, and both went on writing it for ever.</summary>
+    [Fact]
+    public async Task An_object_that_asks_a_customer_is_not_sent_to_another_meanwhile()
+    {
+        await using var harness = await OrchestratorHarness.Start();
+        await harness.Send(Found);
+        var asked = Assert.IsType<LinkObject>(Assert.Single(harness.Caught.Messages)).CustomerId;
+
+        Assert.Null(await harness.Send(Requests.LinkTo(Crm, Ext, "c-1")));
+
+        Assert.Single(harness.Caught.Messages);
+        Assert.Equal(asked, (await harness.FindObject(Crm, Ext))!.CustomerId);
+        Assert.EndsWith("the request changed nothing", harness.Caught.Timeline[^1].Reason, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task An_unknown_object_that_is_sent_on_leaves_no_row()
     {

@@ -459,6 +459,20 @@ public sealed class ProtocolTests
         Assert.Empty(story.Take());
     }
 
+    /// <summary>What was known of it before the mapping was removed must not meet a report that lacks it.</summary>
+    [Fact]
+    public async Task A_field_whose_mapping_was_removed_is_not_taken_for_cleared()
+    {
+        await using var story = await Scenario.InStep(OneOwner("any"), ("name", "Ann"), ("attributes.tier", "gold"));
+        // As if billing had had the tier when this customer was last seen.
+        story.Customer.System(Billing).Base["attributes.tier"] = "gold";
+        story.Customer.System(Billing).At["attributes.tier"] = "gold";
+
+        await story.Edit(Billing, ("name", "Anna"));
+
+        Assert.Equal(("Anna", "gold"), (story.Golden("name"), story.Golden("attributes.tier")));
+    }
+
     /// <summary>25. Candidates may be old, so the customer checks its own slot.</summary>
     [Fact]
     public async Task A_filled_slot_turns_the_next_object_away_and_its_own_object_is_told_again()

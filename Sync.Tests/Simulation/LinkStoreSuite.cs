@@ -145,6 +145,36 @@ public abstract class LinkStoreSuite : IAsyncLifetime
     }
 
     [Fact]
+    public async Task An_erased_customer_leaves_the_ids_of_its_commands_and_nothing_else()
+    {
+        var (open, late, hint) = (Command(), Command(), new Hint { ExternalId = "v1", Kind = HintKind.Look });
+        await Tables.TakeIn(open);
+        await Tables.TakeIn(late);
+        var lane = (await Take())!;
+        Assert.True(
+            await Commit(new LaneWrite.Open(lane.TakenBy, lane.Link, lane.Link, Entry(open, LedgerState.Open)))
+        );
+        var opened = lane.Link with { Version = 1 };
+
+        Assert.True(
+            await Commit(
+                new LaneWrite.Finish(lane.TakenBy, opened, opened with { Forget = true })
+                {
+                    Ledger = [Entry(late, LedgerState.Abandoned, lane.Now.AddHours(1))],
+                }
+            )
+        );
+
+        await Tables.TakeIn(hint with { CustomerId = Frame.Customer });
+        var next = (await Take())!;
+        foreach (var entry in new[] { open, late }.Select(c => next.Ledger[c.CommandId]))
+            Assert.Equal(
+                (null, null, 0, LedgerState.Abandoned, (DateTimeOffset?)null),
+                (entry.Write, entry.Expect, entry.Hashes.Count, entry.State, entry.SuspectUntil)
+            );
+    }
+
+    [Fact]
     public async Task A_lane_given_back_waits_its_time_and_new_work_does_not_shorten_it()
     {
         await Tables.TakeIn(Command());

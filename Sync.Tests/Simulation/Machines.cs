@@ -22,7 +22,7 @@ namespace Sync.Tests.Simulation;
 /// </summary>
 sealed class Machines
 {
-    static readonly ConcurrentDictionary<(SyncConfig, bool, bool), Lazy<Machines>> Built = new();
+    static readonly ConcurrentDictionary<(SyncConfig, bool, bool, bool), Lazy<Machines>> Built = new();
 
     static readonly Telemetry Telemetry = new(
         new ServiceCollection().AddMetrics().BuildServiceProvider().GetRequiredService<IMeterFactory>()
@@ -34,12 +34,12 @@ sealed class Machines
     [ThreadStatic]
     static World? current;
 
-    Machines(SyncConfig config, bool oneWay, bool allowRecreate)
+    Machines(SyncConfig config, bool oneWay, bool allowRecreate, bool loops)
     {
         var options = new CustomersOptions();
         Rules = new Rules(config, oneWay, (system, _) => current!.Brakes(system))
         {
-            Loop = new LoopBudget(options.LoopBrake, options.LoopWindow),
+            Loop = loops ? null : new LoopBudget(options.LoopBrake, options.LoopWindow),
             AllowRecreate = allowRecreate,
         };
         var orchestration = new Orchestration(Rules, new WorldTime(), Telemetry, NullLogger<Orchestration>.Instance)
@@ -56,8 +56,8 @@ sealed class Machines
     public static Machines Of(SyncConfig config, Profile profile) =>
         Built
             .GetOrAdd(
-                (config, profile.OneWay, profile.AllowRecreate),
-                key => new(() => new Machines(key.Item1, key.Item2, key.Item3))
+                (config, profile.OneWay, profile.AllowRecreate, profile.NoLoopBrake),
+                key => new(() => new Machines(key.Item1, key.Item2, key.Item3, key.Item4))
             )
             .Value;
 

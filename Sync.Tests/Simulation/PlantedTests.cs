@@ -37,6 +37,10 @@ public sealed class PlantedTests
         Seen(Profile.Named("late writes") with { CreatesByUpsert = true });
 
     [Fact]
+    public void Automations_that_undo_each_other_are_seen_without_the_loop_brake() =>
+        Seen(Profile.Named("automations") with { NoLoopBrake = true });
+
+    [Fact]
     public void Versions_not_raised_after_a_restore_are_seen() =>
         Seen(Profile.Named("restored") with { VersionsNotRaised = true });
 

@@ -83,6 +83,7 @@ sealed record Profile(string Name)
     public bool UpdatesByUpsert { get; init; }
     public bool CreatesByUpsert { get; init; }
     public bool RevisionsOfPeopleOnly { get; init; }
+    public bool NoLoopBrake { get; init; }
 
     public SyncConfig Config(bool late) =>
         Configs.Get(this, phoneInStripe: FieldMappedLater ? late : !FieldUnmappedLater || !late);

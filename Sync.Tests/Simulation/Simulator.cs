@@ -63,13 +63,14 @@ static class Simulator
         new World(profile, seed, switches ?? Switches.None, traced).Run();
 
     /// <param name="profiles">Seeds go round them.</param>
-    /// <param name="progress">Told now and then how many are through.</param>
+    /// <param name="progress">Told of every seed that is through: how many are, and how many failed.</param>
     public static Tally RunMany(
         IReadOnlyList<Profile> profiles,
         long firstSeed,
         int seeds,
         Action<int, int>? progress = null,
-        int stopAfter = int.MaxValue
+        int stopAfter = int.MaxValue,
+        Action<Failure>? failed = null
     )
     {
         var failures = new ConcurrentQueue<Failure>();
@@ -87,7 +88,9 @@ static class Simulator
                 Interlocked.Add(ref writes, world.Adapters.Sum(a => a.Vendor.Writes.Values.Sum()));
                 if (world.Witness.Faults is [var (rule, what), ..])
                 {
-                    failures.Enqueue(new(profile, firstSeed + i, rule, what));
+                    var failure = new Failure(profile, firstSeed + i, rule, what);
+                    failures.Enqueue(failure);
+                    failed?.Invoke(failure);
                     if (failures.Count >= stopAfter)
                         loop.Stop();
                 }

@@ -86,6 +86,25 @@ static class Linking
         return decision;
     }
 
+    /// <summary>
+    /// The same answer about a customer that is being removed: its objects join nobody, and the create is settled, which would
+    /// be repeated for ever otherwise, with all that it says of the person.
+    /// </summary>
+    public static Decision NeverMade(CustomerSync sync, CustomerExists exists)
+    {
+        var decision = new Decision();
+        var product = sync.System(Contracts.SystemNames.Product);
+        if (product.Sent?.Id != exists.CommandId)
+        {
+            decision.Facts = Facts.Dropped;
+            return decision;
+        }
+
+        product.Sent = null;
+        decision.Notes.Add(new Note(Codes.ProductExists, Contracts.SystemNames.Product));
+        return decision;
+    }
+
     /// <summary>A second object carries this customer's id. It is never linked; it goes only if we made it and the customer is gone.</summary>
     public static Decision Duplicate(CustomerSync sync, ObjectDuplicated duplicate, Moment moment)
     {
