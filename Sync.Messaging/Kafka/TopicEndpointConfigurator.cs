@@ -128,7 +128,7 @@ public sealed class TopicEndpointConfigurator : ReceiveEndpointConfiguration, IR
         var dispatcher = context.CreateReceivePipeDispatcher();
         var runner = new BatchRunner(
             store,
-            new MessageDecoder(_services.GetRequiredService<MessageCatalog>()),
+            new MessageDecoder(_services.GetRequiredService<MessageCatalog>(), _services.GetServices<IRecordReader>()),
             new DeadLetterBrake(time),
             async (record, slot) =>
             {

@@ -24,7 +24,8 @@ public sealed class KernelRoundTests
 
         Assert.Empty(result.Faults);
         Assert.True(result.PerSecond > 0);
-        Assert.NotNull(result.CpuSecondsPerThousand);
+        // A hundred events can cost less than the clock of processes counts.
+        Assert.InRange(result.CpuSecondsPerThousand!.Value, 0, 100);
         Assert.True(result.PeakMemoryMb > 0);
         Assert.True(sink.Requests > 0);
     }
