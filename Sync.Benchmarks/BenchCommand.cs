@@ -54,6 +54,15 @@ static class BenchCommand
                     new LatencyBenchmark(bench.Postgres, bench.LogFolder, bench.Progress).Run(options.Quick, cancelled)
             ),
             new(
+                "first-load",
+                "A catalog that was there before, and a comparison of everything",
+                (bench, options, cancelled) =>
+                    new FirstLoadBenchmark(bench.Postgres, bench.LogFolder, bench.Progress).Run(
+                        options.Quick,
+                        cancelled
+                    )
+            ),
+            new(
                 "scale",
                 "The orchestrator with a large table",
                 (bench, options, cancelled) =>

@@ -1,4 +1,5 @@
 using System.Diagnostics.Tracing;
+using System.Text.RegularExpressions;
 using Microsoft.Diagnostics.NETCore.Client;
 using Microsoft.Diagnostics.Tracing.Etlx;
 using Microsoft.Diagnostics.Tracing.EventPipe;
@@ -9,7 +10,7 @@ using Sync.Benchmarks.Figures;
 namespace Sync.Benchmarks.Kernel;
 
 /// <summary>Where the kernel's processor time goes: stacks of all threads, a thousand times a second.</summary>
-sealed class ProfileBenchmark(string postgres, string logFolder, Progress progress)
+sealed partial class ProfileBenchmark(string postgres, string logFolder, Progress progress)
 {
     const int TopMethods = 20;
 
@@ -114,14 +115,24 @@ sealed class ProfileBenchmark(string postgres, string logFolder, Progress progre
     static List<KeyValuePair<string, double>> Shares(Dictionary<string, int> counts, int of) =>
         [.. counts.OrderByDescending(c => c.Value).Select(c => KeyValuePair.Create(c.Key, 100.0 * c.Value / of))];
 
-    /// <summary>Without parameters, and without the compiler's names for parts of one method.</summary>
+    /// <summary>The method as it is written: without parameters, type arguments, and what the compiler calls parts of it.</summary>
     static string Short(string name)
     {
-        name = name.Split('(')[0];
-        var generated = name.IndexOf('<', StringComparison.Ordinal);
-        var end = name.IndexOf(">d__", StringComparison.Ordinal);
-        return generated >= 0 && end > generated ? name[..generated] + name[(generated + 1)..end] : name;
+        name = Arguments().Replace(name.Split('(')[0], "");
+        name = Generated().Replace(name, ".${method}");
+        return name.Replace(".MoveNext", "", StringComparison.Ordinal);
     }
+
+    [GeneratedRegex(@"\[[^\]]*\]|`\d+", RegexOptions.NonBacktracking)]
+    private static partial Regex Arguments();
+
+    /// <summary>State machines, lambdas and local functions: <c>+&lt;Name&gt;d__1</c>, <c>+&lt;&gt;c__DisplayClass1_0.&lt;Name&gt;b__0</c>.</summary>
+    [GeneratedRegex(
+        @"(\+<>c(__DisplayClass\w+)?)?[.+]<+(?<method>\w+)>[\w|]+(>d(__\w+)?)?",
+        RegexOptions.ExplicitCapture,
+        matchTimeoutMilliseconds: 1_000
+    )]
+    private static partial Regex Generated();
 
     static Chapter Chapter(Profile profile, RoundResult result) =>
         new(
