@@ -1,5 +1,6 @@
 using System.Diagnostics.Metrics;
 using System.Globalization;
+using Sync.Adapter.Budget;
 
 namespace Sync.Salesforce.Adapter.Client;
 
@@ -7,19 +8,25 @@ namespace Sync.Salesforce.Adapter.Client;
 /// The org's daily budget of API calls, as every answer tells it (<c>Sforce-Limit-Info: api-usage=18/5000</c>), at no call
 /// of its own. Other apps use the same budget.
 /// </summary>
-sealed class ApiBudget : IDisposable
+sealed class ApiBudget : IApiBudget, IDisposable
 {
     public const string Header = "Sforce-Limit-Info";
 
+    public const string MeterName = "Sync.Salesforce";
+
     const string Key = "api-usage=";
 
-    readonly Meter _meter = new("Sync.Salesforce");
+    readonly Meter _meter = new(MeterName);
 
     long _used = -1;
     long _limit = -1;
+    ApiStanding? _standing;
 
-    public ApiBudget()
+    readonly TimeProvider _time;
+
+    public ApiBudget(TimeProvider? time = null)
     {
+        _time = time ?? TimeProvider.System;
         _meter.CreateObservableGauge(
             "sync.salesforce.api.used",
             () => Measured(Used),
@@ -38,6 +45,8 @@ sealed class ApiBudget : IDisposable
     public long? Used => Volatile.Read(ref _used) is >= 0 and var used ? used : null;
 
     public long? Limit => Volatile.Read(ref _limit) is >= 0 and var limit ? limit : null;
+
+    public ApiStanding? Standing => Volatile.Read(ref _standing);
 
     public void Dispose() => _meter.Dispose();
 
@@ -62,6 +71,7 @@ sealed class ApiBudget : IDisposable
             {
                 Volatile.Write(ref _limit, limit);
                 Volatile.Write(ref _used, used);
+                Volatile.Write(ref _standing, new ApiStanding(used, limit, Reserve: null, _time.GetUtcNow()));
             }
         }
     }

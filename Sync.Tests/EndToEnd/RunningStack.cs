@@ -12,34 +12,51 @@ public sealed class EndToEndCollection : ICollectionFixture<RunningStack>
     public const string Name = "end to end";
 }
 
-/// <summary>The orchestrator and both adapters as processes, against strangers in this one and a database of their own.</summary>
+/// <summary>
+/// The orchestrator and both adapters as processes, against strangers in this one and a database of their own, each as the
+/// role that <c>deploy/postgres/roles.sql</c> makes for it: whatever these tests show works with no more rights than those.
+/// </summary>
 public sealed class RunningStack : IAsyncLifetime
 {
     /// <summary>In every customer's name, e-mail and address: whatever process prints it has printed personal data.</summary>
     internal const string Personal = "Zyxwvut";
 
-    TestPostgres? _postgres;
+    TestRoles? _roles;
     SyncStack? _stack;
 
     internal SyncStack Stack => _stack!;
 
-    internal TestPostgres Postgres => _postgres!;
+    internal TestRoles Roles => _roles!;
+
+    internal TestPostgres Postgres => _roles!.Postgres;
 
     internal FlowRun Run => new(Stack, static _ => { }, TestContext.Current.CancellationToken);
 
     public async ValueTask InitializeAsync()
     {
-        _postgres = await TestPostgres.Create();
-        _stack = await SyncStack.Run(Options(_postgres, "shared"), TestContext.Current.CancellationToken);
+        _roles = await TestRoles.Create();
+        var options = Options(_roles.Postgres, "shared");
+        _stack = await SyncStack.Run(
+            options with
+            {
+                Settings = As(options.Settings, TestRoles.Orchestrator),
+                StripeSettings = As(options.StripeSettings, TestRoles.Stripe),
+                SalesforceSettings = As(options.SalesforceSettings, TestRoles.Salesforce),
+            },
+            TestContext.Current.CancellationToken
+        );
     }
 
     public async ValueTask DisposeAsync()
     {
         if (_stack is not null)
             await _stack.DisposeAsync();
-        if (_postgres is not null)
-            await _postgres.DisposeAsync();
+        if (_roles is not null)
+            await _roles.DisposeAsync();
     }
+
+    Dictionary<string, string> As(IReadOnlyDictionary<string, string> settings, string role) =>
+        new(settings) { ["DATABASE__URL"] = _roles!.Url(role), ["DATABASE__MIGRATEATSTART"] = "false" };
 
     internal static StackOptions Options(TestPostgres postgres, string name) =>
         new()
