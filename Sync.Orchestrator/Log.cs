@@ -52,4 +52,22 @@ static partial class Log
 
     [LoggerMessage(1040, LogLevel.Information, "Object {ExternalId} of {System} is parked: {Reason}")]
     public static partial void ObjectParked(this ILogger log, string system, string externalId, string reason);
+
+    [LoggerMessage(1050, LogLevel.Warning, "The timeline's minutes could not be counted for dashboards; tried again")]
+    public static partial void RollUpFailed(this ILogger log, Exception exception);
+
+    [LoggerMessage(
+        1060,
+        LogLevel.Debug,
+        "Customer {CustomerId}: {Code} {Direction} {System} at revision {Revision}, message {MessageId}"
+    )]
+    public static partial void Happened(
+        this ILogger log,
+        string? customerId,
+        string code,
+        string direction,
+        string? system,
+        long revision,
+        Guid? messageId
+    );
 }

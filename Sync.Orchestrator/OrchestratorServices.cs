@@ -13,6 +13,7 @@ using Sync.Messaging.Wire;
 using Sync.Orchestrator.Brakes;
 using Sync.Orchestrator.Customers;
 using Sync.Orchestrator.Customers.Merging;
+using Sync.Orchestrator.Dashboard;
 using Sync.Orchestrator.FoundObjects;
 using Sync.Orchestrator.PlainEvents;
 using Sync.Orchestrator.Storage;
@@ -89,6 +90,8 @@ static class OrchestratorServices
             foreach (var m in Wire.All)
                 catalog.Add(new MessageKind(m.Type, m.Json, m.Topic, m.Key, m.Sequence, m.Problem));
         });
+        // After the checks of the start, which wait for the database and its tables.
+        services.AddHostedService<RollUp>();
         services.AddBatchRows<TimelineEntry, TimelineWriter>();
         services.AddBatchRows<Erasure, ErasureWriter>();
         services.AddBatchRows<FeedGapReported, FeedGapWriter>();

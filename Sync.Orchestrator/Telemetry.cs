@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Diagnostics.Metrics;
 using System.Text.Json;
 using Sync.Contracts.Systems;
@@ -13,6 +14,7 @@ sealed class Telemetry
     readonly Counter<long> _commands;
     readonly Counter<long> _dropped;
     readonly Counter<long> _found;
+    readonly Counter<long> _events;
     readonly Histogram<double> _convergence;
 
     public Telemetry(IMeterFactory meters)
@@ -26,6 +28,11 @@ sealed class Telemetry
             "Late and doubled messages, dropped by their number"
         );
         _found = meter.CreateCounter<long>("sync.orchestrator.objects.found", "{object}", "Objects without our id");
+        _events = meter.CreateCounter<long>(
+            "sync.orchestrator.events",
+            "{event}",
+            "Rows of the timeline, by code, direction and system"
+        );
         _convergence = meter.CreateHistogram(
             "sync.orchestrator.convergence.duration",
             "s",
@@ -48,6 +55,18 @@ sealed class Telemetry
         );
 
     public void Dropped(string system) => _dropped.Add(1, new("system", system), new("reason", "stale"));
+
+    /// <summary>A row of the timeline, counted and noted on the span in hand.</summary>
+    public void Happened(string code, string direction, string? system)
+    {
+        _events.Add(1, new("code", code), new("direction", direction), new("system", system ?? ""));
+        Activity.Current?.AddEvent(
+            new ActivityEvent(
+                code,
+                tags: new ActivityTagsCollection { { "sync.direction", direction }, { "sync.system", system } }
+            )
+        );
+    }
 
     public void Found(string system) => _found.Add(1, new KeyValuePair<string, object?>("system", system));
 

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Options;
+using Sync.Adapter.Budget;
 using Sync.Adapter.Following;
 using Sync.Adapter.Vendors;
 using Sync.Messaging.Hosting;
@@ -19,6 +20,7 @@ static class SalesforceServices
         services.AddSingleton(p => p.GetRequiredService<IOptions<SalesforceOptions>>().Value);
         services.AddSingleton<SalesforceMapping>();
         services.AddSingleton<ApiBudget>();
+        services.AddSingleton<IApiBudget>(p => p.GetRequiredService<ApiBudget>());
         services.AddSingleton<SalesforceClient>(p =>
             new(
                 p.GetRequiredService<SalesforceOptions>(),

@@ -70,4 +70,21 @@ sealed class ApiUsage(AdapterSchema schema, string replica, TimeProvider time)
             throw;
         }
     }
+
+    /// <summary>Keeps what the vendor last told of its own count; an older word never replaces a newer one.</summary>
+    public async Task Keep(ApiStanding standing, NpgsqlDataSource source, CancellationToken cancellationToken)
+    {
+        await using var connection = await source.OpenConnectionAsync(cancellationToken);
+        await using var command = LinkStore.Command(
+            connection,
+            $"""
+            insert into {schema.Quoted}.api_budget as b (used, allowed, reserve, told_at) values ($1, $2, nullif($3, -1), $4)
+            on conflict (one) do update
+               set used = excluded.used, allowed = excluded.allowed, reserve = excluded.reserve, told_at = excluded.told_at
+             where b.told_at < excluded.told_at
+            """,
+            [standing.Used, standing.Allowed, standing.Reserve ?? -1, standing.ToldAt.ToUniversalTime()]
+        );
+        await command.ExecuteNonQueryAsync(cancellationToken);
+    }
 }

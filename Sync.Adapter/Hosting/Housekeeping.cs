@@ -16,7 +16,8 @@ sealed class Housekeeping(
     AdapterTelemetry telemetry,
     AdapterOptions options,
     TimeProvider time,
-    ILogger<Housekeeping> log
+    ILogger<Housekeeping> log,
+    IApiBudget? budget = null
 ) : BackgroundService
 {
     static readonly TimeSpan Turn = TimeSpan.FromSeconds(5);
@@ -45,6 +46,8 @@ sealed class Housekeeping(
         try
         {
             await usage.Flush(source, cancellationToken);
+            if (budget?.Standing is { } standing)
+                await usage.Keep(standing, source, cancellationToken);
             var (due, failing, oldest) = await store.Waiting(cancellationToken);
             telemetry.Lanes(due, failing, oldest);
             telemetry.Feeds(await feeds.States(cancellationToken));

@@ -4,7 +4,7 @@ namespace Sync.Messaging.Hosting;
 
 /// <summary>
 /// The schemas of a database that hold the kernel's tables: one a process. Another process may keep its own in another
-/// database; whoever asks about it connects there.
+/// database; whoever asks about it connects there. A schema that the role may not read is as good as elsewhere.
 /// </summary>
 public static class KernelSchemas
 {
@@ -12,7 +12,7 @@ public static class KernelSchemas
         select n.nspname
           from pg_namespace n
          where (select count(*) from pg_class c
-                 where c.relnamespace = n.oid and c.relkind = 'r'
+                 where c.relnamespace = n.oid and c.relkind = 'r' and has_table_privilege(c.oid, 'select')
                    and c.relname in ('consumer_offset', 'dead_letter', 'feed_gap', 'outbox')) = 4
          order by n.nspname
         """;

@@ -19,7 +19,8 @@ sealed class ConsumingMetrics : IDisposable
     /// <summary>One counter for both directions: consuming and delivering write to the same table.</summary>
     public static readonly Counter<long> DeadLetters = Shared.CreateCounter<long>(
         "sync.kernel.dead_letters",
-        "{record}"
+        "{record}",
+        "Messages that could not be handled, by reason"
     );
 
     readonly Meter _meter = new(KernelTelemetry.MeterName);
@@ -39,19 +40,61 @@ sealed class ConsumingMetrics : IDisposable
     public ConsumingMetrics(ConsumerBoard board, TimeProvider time)
     {
         _time = time;
-        _consumed = _meter.CreateCounter<long>("messaging.client.consumed.messages", "{message}");
-        _operation = _meter.CreateHistogram<double>("messaging.client.operation.duration", "s");
-        _process = _meter.CreateHistogram<double>("messaging.process.duration", "s");
-        _batchSize = _meter.CreateHistogram<int>("sync.kernel.batch.size", "{record}");
-        _batchDuration = _meter.CreateHistogram<double>("sync.kernel.batch.duration", "s");
-        _rounds = _meter.CreateHistogram<int>("sync.kernel.batch.rounds", "{round}");
-        _failures = _meter.CreateCounter<long>("sync.kernel.batch.failures", "{batch}");
-        _solo = _meter.CreateCounter<long>("sync.kernel.solo.messages", "{message}");
-        _fenced = _meter.CreateCounter<long>("sync.kernel.fenced", "{batch}");
-        _dropped = _meter.CreateCounter<long>("sync.kernel.dropped", "{record}");
-        _gaps = _meter.CreateCounter<long>("sync.kernel.feed_gap", "{gap}");
-        _meter.CreateObservableGauge("sync.kernel.consumer.lag", () => Lags(board, l => l.Records), "{record}");
-        _meter.CreateObservableGauge("sync.kernel.consumer.lag.seconds", () => Lags(board, l => l.Seconds(time)), "s");
+        _consumed = _meter.CreateCounter<long>("messaging.client.consumed.messages", "{message}", "Messages committed");
+        _operation = _meter.CreateHistogram<double>(
+            "messaging.client.operation.duration",
+            "s",
+            "Polls and commits, by operation"
+        );
+        _process = _meter.CreateHistogram<double>(
+            "messaging.process.duration",
+            "s",
+            "One message, from dispatch to stage or fault"
+        );
+        _batchSize = _meter.CreateHistogram<int>("sync.kernel.batch.size", "{record}", "Records of a batch");
+        _batchDuration = _meter.CreateHistogram<double>("sync.kernel.batch.duration", "s", "A batch, by phase");
+        _rounds = _meter.CreateHistogram<int>(
+            "sync.kernel.batch.rounds",
+            "{round}",
+            "Rounds of the load barrier of a batch"
+        );
+        _failures = _meter.CreateCounter<long>(
+            "sync.kernel.batch.failures",
+            "{batch}",
+            "Batches that failed, by class of the failure"
+        );
+        _solo = _meter.CreateCounter<long>(
+            "sync.kernel.solo.messages",
+            "{message}",
+            "Messages that went one by one after a failure"
+        );
+        _fenced = _meter.CreateCounter<long>(
+            "sync.kernel.fenced",
+            "{batch}",
+            "Batches of a process that had lost its partitions"
+        );
+        _dropped = _meter.CreateCounter<long>(
+            "sync.kernel.dropped",
+            "{record}",
+            "Records that were committed before, or of an earlier claim"
+        );
+        _gaps = _meter.CreateCounter<long>(
+            "sync.kernel.feed_gap",
+            "{gap}",
+            "Windows of a topic that may have been lost"
+        );
+        _meter.CreateObservableGauge(
+            "sync.kernel.consumer.lag",
+            () => Lags(board, l => l.Records),
+            "{record}",
+            "Records up to the last stable offset"
+        );
+        _meter.CreateObservableGauge(
+            "sync.kernel.consumer.lag.seconds",
+            () => Lags(board, l => l.Seconds(time)),
+            "s",
+            "Age of the oldest record that is not committed"
+        );
         _meter.CreateObservableGauge(
             "sync.kernel.partition.halted",
             () =>
@@ -59,7 +102,8 @@ sealed class ConsumingMetrics : IDisposable
                     l.State.Halted.Length,
                     new KeyValuePair<string, object?>("messaging.consumer.group.name", l.Group)
                 )),
-            "{partition}"
+            "{partition}",
+            "Partitions that stand still until an operator resumes them"
         );
     }
 

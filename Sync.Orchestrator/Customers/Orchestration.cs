@@ -4,6 +4,7 @@ using Sync.Contracts.Requests;
 using Sync.Contracts.Systems;
 using Sync.Messaging.DeadLetters;
 using Sync.Orchestrator.Customers.Merging;
+using Sync.Orchestrator.Storage;
 
 namespace Sync.Orchestrator.Customers;
 
@@ -97,6 +98,15 @@ sealed class Orchestration(Rules rules, TimeProvider time, Telemetry telemetry, 
             else
                 log.AttentionOver(sync.CustomerId);
         }
+    }
+
+    /// <summary>One event under one code: the row of the timeline, and the same in log, metric and span.</summary>
+    public TimelineEntry Happened(TimelineEntry entry)
+    {
+        var direction = entry.Direction == Direction.In ? "in" : "out";
+        telemetry.Happened(entry.Code, direction, entry.System);
+        log.Happened(entry.CustomerId, entry.Code, direction, entry.System, entry.Revision, entry.MessageId);
+        return entry;
     }
 
     static Operation Operation(CustomerCommand command) =>

@@ -191,8 +191,6 @@ sealed class Turn
     /// <summary>The columns for dashboards, in one place after every message, and when the timer must ring.</summary>
     public void Describe()
     {
-        if (Decision.Changed.Count > 0)
-            _sync.MovedAt = _sentAt;
         Standing.Describe(_sync, Rules, _moment);
 
         var next = _sync.Systems.Values.Min(s => s.Sent?.DueAt);
@@ -216,27 +214,31 @@ sealed class Turn
             context
                 .Rows()
                 .Add(
-                    new TimelineEntry
-                    {
-                        At = _moment.Now,
-                        CorrelationId = _sync.CorrelationId,
-                        CustomerId = _sync.CustomerId,
-                        Revision = _sync.Revision,
-                        Code = note.Code,
-                        System = note.System,
-                        Direction = note.Direction,
-                        // The first row is the message itself; it names what it changed.
-                        Paths = first && note.Paths.Count == 0 ? [.. Decision.Changed] : [.. note.Paths],
-                        ExternalId = note.ExternalId ?? (note.System is null ? null : _sync.System(note.System).Ext),
-                        Reason = note.Reason,
-                        RequestedBy = requestedBy,
-                        MessageId = context.MessageId,
-                        CausationId = context.InitiatorId,
-                        TraceId = TimelineEntry.CurrentTrace(),
-                        VendorRequestId = first ? reported?.VendorRequestId : null,
-                        Calls = first ? reported?.Calls : null,
-                        DurationMs = first ? reported?.DurationMs : null,
-                    }
+                    _orchestration.Happened(
+                        new TimelineEntry
+                        {
+                            At = _moment.Now,
+                            CorrelationId = _sync.CorrelationId,
+                            CustomerId = _sync.CustomerId,
+                            Revision = _sync.Revision,
+                            Code = note.Code,
+                            System = note.System,
+                            Direction = note.Direction,
+                            // The first row is the message itself; it names what it changed.
+                            Paths = first && note.Paths.Count == 0 ? [.. Decision.Changed] : [.. note.Paths],
+                            ExternalId =
+                                note.ExternalId ?? (note.System is null ? null : _sync.System(note.System).Ext),
+                            Reason = note.Reason,
+                            RequestedBy = requestedBy,
+                            MessageId = context.MessageId,
+                            CausationId = context.InitiatorId,
+                            TraceId = TimelineEntry.CurrentTrace(),
+                            VendorRequestId = first ? reported?.VendorRequestId : null,
+                            Calls = first ? reported?.Calls : null,
+                            DurationMs = first ? reported?.DurationMs : null,
+                            LatencyMs = note.Code == Codes.Answered ? Latency() : null,
+                        }
+                    )
                 );
         }
 
@@ -256,7 +258,20 @@ sealed class Turn
         _orchestration.Tell(_sync, _message, Decision, _moment, _attentionBefore);
     }
 
-    void Add(Decision decision) => Decision.With(decision);
+    /// <summary>From the change to the answer in hand, where it put its system in step; a foreign clock may be ahead.</summary>
+    long? Latency() =>
+        Decision.Reached is [{ Command.ChangedAt: { } changed, System: var system }, ..]
+        && !_sync.Behind.Contains(system, StringComparer.Ordinal)
+            ? Math.Max(0, (long)(_moment.Now - changed).TotalMilliseconds)
+            : null;
+
+    void Add(Decision decision)
+    {
+        Decision.With(decision);
+        // Before anything is pumped: a command carries the time of the change that it is about.
+        if (Decision.Changed.Count > 0)
+            _sync.MovedAt = _sentAt;
+    }
 
     /// <summary>
     /// Snapshots are whole. A member that earlier ones of this customer had cannot be told from one that was cleared, so a

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Sync.Messaging.Hosting;
 
 namespace Sync.Orchestrator.Dashboard;
 
@@ -30,6 +31,9 @@ static class OperatorViews
 
     public static IEnumerable<string> Create { get; } =
     [
+        DashboardView.Lock,
+        // An adapter that was first has made them in their newer form, which the last migration makes again.
+        "drop view if exists dashboard.outbox, dashboard.dead_letters;",
         $"create index ix_customer_unsettled on sync.customer (since) where {Unsettled};",
         // ---- the two places that know the form of a state document; one of an unknown version shows nothing
         """
@@ -291,6 +295,15 @@ static class OperatorViews
         "comment on column dashboard.dead_letters.closed_by is 'Who replayed or closed it.';",
         "comment on column dashboard.dead_letters.closed_at is 'When.';",
     ];
+
+    /// <summary>The views that have a newer form of another migration, for the way back from it.</summary>
+    public static IEnumerable<string> CreateKernelViews =>
+        Create.Where(s =>
+            s.Contains("view dashboard.outbox", StringComparison.Ordinal)
+            || s.Contains("column dashboard.outbox", StringComparison.Ordinal)
+            || s.Contains("view dashboard.dead_letters", StringComparison.Ordinal)
+            || s.Contains("column dashboard.dead_letters", StringComparison.Ordinal)
+        );
 
     public static IEnumerable<string> Drop { get; } =
     [

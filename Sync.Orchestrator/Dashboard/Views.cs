@@ -1,3 +1,5 @@
+using Sync.Messaging.Hosting;
+
 namespace Sync.Orchestrator.Dashboard;
 
 /// <summary>
@@ -8,7 +10,7 @@ static class Views
 {
     public static IEnumerable<string> Create { get; } =
     [
-        "create schema if not exists dashboard;",
+        DashboardView.Lock,
         """
             create view dashboard.customers as
             select c.customer_id,

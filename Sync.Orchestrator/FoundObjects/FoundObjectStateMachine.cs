@@ -424,22 +424,24 @@ sealed class FoundObjectStateMachine : MassTransitStateMachine<FoundObject>
         context
             .Rows()
             .Add(
-                new TimelineEntry
-                {
-                    At = _orchestration.Moment().Now,
-                    CorrelationId = context.Saga.CorrelationId,
-                    CustomerId = context.Saga.CustomerId,
-                    Revision = 0,
-                    Code = code,
-                    System = context.Saga.System,
-                    Direction = Direction.In,
-                    Paths = [],
-                    ExternalId = context.Saga.Ext,
-                    Reason = reason,
-                    RequestedBy = requestedBy,
-                    MessageId = context.MessageId,
-                    CausationId = context.InitiatorId,
-                    TraceId = TimelineEntry.CurrentTrace(),
-                }
+                _orchestration.Happened(
+                    new TimelineEntry
+                    {
+                        At = _orchestration.Moment().Now,
+                        CorrelationId = context.Saga.CorrelationId,
+                        CustomerId = context.Saga.CustomerId,
+                        Revision = 0,
+                        Code = code,
+                        System = context.Saga.System,
+                        Direction = Direction.In,
+                        Paths = [],
+                        ExternalId = context.Saga.Ext,
+                        Reason = reason,
+                        RequestedBy = requestedBy,
+                        MessageId = context.MessageId,
+                        CausationId = context.InitiatorId,
+                        TraceId = TimelineEntry.CurrentTrace(),
+                    }
+                )
             );
 }

@@ -32,6 +32,9 @@ sealed record TimelineEntry
     public double? Calls { get; init; }
     public long? DurationMs { get; init; }
 
+    /// <summary>Of the answer that put the system in step: since the change in the system that it came from.</summary>
+    public long? LatencyMs { get; init; }
+
     public static string? CurrentTrace() =>
         Activity.Current is { IdFormat: ActivityIdFormat.W3C } activity ? activity.TraceId.ToHexString() : null;
 }

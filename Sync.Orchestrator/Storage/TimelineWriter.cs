@@ -12,16 +12,16 @@ sealed class TimelineWriter : IBatchRowWriter<TimelineEntry>
     const string Sql = $"""
         insert into {OrchestratorDb.Schema}.timeline
           (at, correlation_id, customer_id, revision, code, system, direction, paths, external_id, reason, requested_by,
-           message_id, causation_id, trace_id, vendor_request_id, calls, duration_ms)
+           message_id, causation_id, trace_id, vendor_request_id, calls, duration_ms, latency_ms)
         select t.at, t.correlation_id, t.customer_id, t.revision, t.code, t.system, t.direction,
                array(select jsonb_array_elements_text(t.paths::jsonb)), t.external_id, t.reason, t.requested_by,
-               t.message_id, t.causation_id, t.trace_id, t.vendor_request_id, t.calls, t.duration_ms
+               t.message_id, t.causation_id, t.trace_id, t.vendor_request_id, t.calls, t.duration_ms, t.latency_ms
           from unnest($1::timestamptz[], $2::uuid[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::text[],
                       $8::text[], $9::text[], $10::text[], $11::text[], $12::uuid[], $13::uuid[], $14::text[],
-                      $15::text[], $16::double precision[], $17::bigint[])
+                      $15::text[], $16::double precision[], $17::bigint[], $18::bigint[])
                with ordinality t(at, correlation_id, customer_id, revision, code, system, direction, paths, external_id,
                                  reason, requested_by, message_id, causation_id, trace_id, vendor_request_id, calls,
-                                 duration_ms, n)
+                                 duration_ms, latency_ms, n)
          order by t.n
         """;
 
@@ -55,6 +55,7 @@ sealed class TimelineWriter : IBatchRowWriter<TimelineEntry>
         Add(NpgsqlDbType.Text, r => r.VendorRequestId);
         Add(NpgsqlDbType.Double, r => r.Calls);
         Add(NpgsqlDbType.Bigint, r => r.DurationMs);
+        Add(NpgsqlDbType.Bigint, r => r.LatencyMs);
         await command.ExecuteNonQueryAsync(cancellationToken);
     }
 }

@@ -1,5 +1,6 @@
 using System.Diagnostics.Metrics;
 using System.Globalization;
+using Sync.Adapter.Budget;
 
 namespace Sync.Salesforce.Adapter.Client;
 
@@ -8,21 +9,24 @@ namespace Sync.Salesforce.Adapter.Client;
 /// of its own. Other apps use the same budget, so a part of it is left to them: where no more than that is left, Sync makes
 /// no call but one in a quarter of an hour, which tells whether the day has moved on.
 /// </summary>
-sealed class ApiBudget : IDisposable
+sealed class ApiBudget : IApiBudget, IDisposable
 {
     /// <summary>The budget counts the last 24 hours, so it comes back bit by bit.</summary>
     public static readonly TimeSpan LongPause = TimeSpan.FromMinutes(15);
 
     public const string Header = "Sforce-Limit-Info";
 
+    public const string MeterName = "Sync.Salesforce";
+
     const string Key = "api-usage=";
 
-    readonly Meter _meter = new("Sync.Salesforce");
+    readonly Meter _meter = new(MeterName);
 
     readonly int _reservePercent;
     long _used = -1;
     long _limit = -1;
     long _pausedUntil;
+    ApiStanding? _standing;
 
     public ApiBudget(SalesforceOptions? options = null)
     {
@@ -51,6 +55,8 @@ sealed class ApiBudget : IDisposable
     public long? Used => Volatile.Read(ref _used) is >= 0 and var used ? used : null;
 
     public long? Limit => Volatile.Read(ref _limit) is >= 0 and var limit ? limit : null;
+
+    public ApiStanding? Standing => Volatile.Read(ref _standing);
 
     /// <summary>Used calls at which Sync stops.</summary>
     long? Allowed => Limit * (100 - _reservePercent) / 100;
@@ -85,6 +91,7 @@ sealed class ApiBudget : IDisposable
                 Volatile.Write(ref _limit, limit);
                 Volatile.Write(ref _used, used);
                 Volatile.Write(ref _pausedUntil, used >= Allowed ? (now + LongPause).UtcTicks : 0);
+                Volatile.Write(ref _standing, new ApiStanding(used, limit, Reserve: limit - Allowed, now));
             }
         }
     }

@@ -19,7 +19,9 @@ using Sync.Orchestrator.Customers;
 using Sync.Orchestrator.Customers.Merging;
 using Sync.Orchestrator.FoundObjects;
 using Sync.Salesforce.Adapter;
+using Sync.Salesforce.Adapter.Client;
 using Sync.Stripe.Adapter;
+using Sync.Stripe.Adapter.Webhooks;
 using Sync.Tests.Support;
 using YamlDotNet.RepresentationModel;
 
@@ -32,6 +34,15 @@ public sealed partial class OperatingTests
     const string VendorErrors = "docs/vendor-errors.md";
 
     static readonly string Page = Repository.Read("docs/operate.md");
+
+    static readonly string[] Meters =
+    [
+        KernelTelemetry.MeterName,
+        AdapterTelemetry.Name,
+        Sync.Orchestrator.Telemetry.MeterName,
+        WebhookMetrics.Name,
+        ApiBudget.MeterName,
+    ];
 
     [Fact]
     public void Every_reason_that_waits_for_a_person_is_explained() =>
@@ -115,7 +126,7 @@ public sealed partial class OperatingTests
             foreach (var row in table)
                 text.Append(
                     CultureInfo.InvariantCulture,
-                    $"| `{row.Code}` | {row.When} | {Action(row.Action)} | {row.Meaning} | {row.Remedy} |\n"
+                    $"| `{row.Code}` | {row.When} | {Action(row.Action)} | {row.Meaning} | {row.Remedy ?? Otherwise(row.Action)} |\n"
                 );
             text.Append('\n');
         }
@@ -180,7 +191,7 @@ public sealed partial class OperatingTests
     /// Names as the exporter that the processes use writes them: each of our instruments is made once more under the same
     /// name, unit and kind, measured once, and scraped.
     /// </summary>
-    static async Task<HashSet<string>> Exported()
+    internal static async Task<HashSet<string>> Exported()
     {
         using var copies = new Meter($"sync.test.{Guid.NewGuid():N}");
         var builder = WebApplication.CreateSlimBuilder();
@@ -188,7 +199,7 @@ public sealed partial class OperatingTests
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0));
         builder
             .Services.AddOpenTelemetry()
-            .WithMetrics(metrics => metrics.AddMeter(copies.Name).AddPrometheusExporter());
+            .WithMetrics(metrics => metrics.AddMeter(copies.Name).AddRuntimeInstrumentation().AddPrometheusExporter());
         await using var app = builder.Build();
         app.MapPrometheusScrapingEndpoint();
         await app.StartAsync(TestContext.Current.CancellationToken);
@@ -211,7 +222,8 @@ public sealed partial class OperatingTests
         return [.. SampleName().Matches(text).Select(m => m.Groups["name"].Value)];
     }
 
-    static List<Instrument> Instruments()
+    /// <summary>Every instrument that the processes make: all meters of ours.</summary>
+    internal static List<Instrument> Instruments()
     {
         Dictionary<string, Instrument> found = [];
         using var listener = new MeterListener
@@ -220,7 +232,7 @@ public sealed partial class OperatingTests
             {
                 lock (found)
                 {
-                    if (instrument.Meter.Name is KernelTelemetry.MeterName or "Sync.Adapter" or "Sync.Orchestrator")
+                    if (Meters.Contains(instrument.Meter.Name))
                         found[instrument.Name] = instrument;
                 }
             },
@@ -233,6 +245,8 @@ public sealed partial class OperatingTests
         _ = ConsumingMetrics.DeadLetters;
         _ = new DeliveryMetrics(meters, new HealthBoard(TimeProvider.System));
         _ = new Sync.Orchestrator.Telemetry(meters);
+        using var webhooks = new WebhookMetrics();
+        using var budget = new ApiBudget();
         lock (found)
             return [.. found.Values];
     }
@@ -290,6 +304,18 @@ public sealed partial class OperatingTests
         ];
     }
 
+    /// <summary>What an operator does where the row names nothing of its own.</summary>
+    static string Otherwise(ErrorAction action) =>
+        action switch
+        {
+            ErrorAction.Retry => "nothing: it is tried again",
+            ErrorAction.SlowDown => "nothing: all calls slow down, then speed up again",
+            ErrorAction.Refused => "correct the value in any system, or the cause, and `./sync customer retry`",
+            ErrorAction.Gone => "nothing: it counts as a deletion seen there",
+            ErrorAction.Moved or ErrorAction.Taken or ErrorAction.SignIn => "nothing",
+            _ => throw new InvalidOperationException($"{action} must say what to do"),
+        };
+
     static string Action(ErrorAction action) =>
         action switch
         {
@@ -337,9 +363,7 @@ public sealed partial class OperatingTests
     [GeneratedRegex(@"\*(?<name>Sync\w+)\*")]
     private static partial Regex Reference();
 
-    [GeneratedRegex(
-        @"\bsync_[a-z_]+\b(?!\s*(?:=~?|!=|\)\s*\())(?<!sync_(?:system|reason|operation|outcome|work|feed))"
-    )]
+    [GeneratedRegex(@"\bsync_(?:kernel|adapter|orchestrator|stripe|salesforce)_[a-z_]+\b")]
     private static partial Regex Series();
 
     // Series by their samples, and what a histogram's are called together.

@@ -12,19 +12,24 @@ public sealed class EndToEndCollection : ICollectionFixture<RunningStack>
     public const string Name = "end to end";
 }
 
-/// <summary>The orchestrator and both adapters as processes, against strangers in this one and a database of their own.</summary>
+/// <summary>
+/// The orchestrator and both adapters as processes, against strangers in this one and a database of their own, each as the
+/// role that <c>deploy/postgres/roles.sql</c> makes for it: whatever these tests show works with no more rights than those.
+/// </summary>
 public sealed class RunningStack : IAsyncLifetime
 {
     /// <summary>In every customer's name, e-mail and address: whatever process prints it has printed personal data.</summary>
     internal const string Personal = "Zyxwvut";
 
-    TestPostgres? _postgres;
+    TestRoles? _roles;
     SyncStack? _stack;
     OtlpCollector? _collector;
 
     internal SyncStack Stack => _stack!;
 
-    internal TestPostgres Postgres => _postgres!;
+    internal TestRoles Roles => _roles!;
+
+    internal TestPostgres Postgres => _roles!.Postgres;
 
     internal OtlpCollector Collector => _collector!;
 
@@ -32,20 +37,21 @@ public sealed class RunningStack : IAsyncLifetime
 
     public async ValueTask InitializeAsync()
     {
-        _postgres = await TestPostgres.Create();
+        _roles = await TestRoles.Create();
         _collector = await OtlpCollector.Start();
-        var options = Options(_postgres, "shared");
+        var options = Options(_roles.Postgres, "shared");
         _stack = await SyncStack.Run(
             options with
             {
                 ConfigFolder = await Config(),
-                Settings = Exporting(_collector.HttpAddress, "http/protobuf"),
-                SalesforceSettings = new Dictionary<string, string>(
-                    options.SalesforceSettings.Concat(Exporting(_collector.GrpcAddress, "grpc"))
-                )
-                {
-                    ["SALESFORCE__SWEEPSECONDS"] = "10",
-                },
+                Settings = As(options.Settings.Concat(Exporting(_collector.HttpAddress, "http/protobuf")), TestRoles.Orchestrator),
+                StripeSettings = As(options.StripeSettings, TestRoles.Stripe),
+                SalesforceSettings = As(
+                    options
+                        .SalesforceSettings.Concat(Exporting(_collector.GrpcAddress, "grpc"))
+                        .Append(new("SALESFORCE__SWEEPSECONDS", "10")),
+                    TestRoles.Salesforce
+                ),
             },
             TestContext.Current.CancellationToken
         );
@@ -55,8 +61,8 @@ public sealed class RunningStack : IAsyncLifetime
     {
         if (_stack is not null)
             await _stack.DisposeAsync();
-        if (_postgres is not null)
-            await _postgres.DisposeAsync();
+        if (_roles is not null)
+            await _roles.DisposeAsync();
         if (_collector is not null)
             await _collector.DisposeAsync();
     }
@@ -92,6 +98,9 @@ public sealed class RunningStack : IAsyncLifetime
             ["OTEL_BSP_SCHEDULE_DELAY"] = "250",
             ["OTEL_METRIC_EXPORT_INTERVAL"] = "2000",
         };
+
+    Dictionary<string, string> As(IEnumerable<KeyValuePair<string, string>> settings, string role) =>
+        new(settings) { ["DATABASE__URL"] = _roles!.Url(role), ["DATABASE__MIGRATEATSTART"] = "false" };
 
     internal static StackOptions Options(TestPostgres postgres, string name) =>
         new()

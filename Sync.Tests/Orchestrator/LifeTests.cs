@@ -45,6 +45,30 @@ public sealed class LifeTests
     }
 
     [Fact]
+    public async Task An_answer_says_how_long_the_change_took_that_its_command_carried()
+    {
+        await using var story = await Scenario.Start();
+
+        await story.Snapshot(("name", "Ann"));
+        Assert.NotNull(story.Customer.MovedAt);
+        Assert.All(Vendors, v => Assert.Equal(story.Customer.MovedAt, story.Sent(v)!.ChangedAt));
+        var first = story.Customer.MovedAt;
+        await story.AnswerAll();
+
+        await story.Snapshot(("name", "Bea"));
+        Assert.NotEqual(first, story.Customer.MovedAt);
+        Assert.All(Vendors, v => Assert.Equal(story.Customer.MovedAt, story.Sent(v)!.ChangedAt));
+        await story.AnswerAll();
+
+        var timeline = story.Harness.Caught.Timeline;
+        Assert.All(
+            timeline,
+            entry => Assert.Equal(entry.Code == Codes.Answered && entry.System != Product, entry.LatencyMs is not null)
+        );
+        Assert.Equal(2 * Vendors.Length, timeline.Count(entry => entry.LatencyMs >= 0));
+    }
+
+    [Fact]
     public async Task A_cleared_field_is_cleared_everywhere()
     {
         await using var story = await Scenario.InStep();

@@ -33,11 +33,23 @@ sealed class OrchestratorDatabase : IAsyncDisposable
     public static async Task<OrchestratorDatabase> Create()
     {
         var postgres = await TestPostgres.Create();
-        var options = new DbContextOptionsBuilder<OrchestratorDb>();
-        options.UseSyncPostgres(postgres.DataSource, OrchestratorDb.Schema);
-        await using var db = new OrchestratorDb(options.Options);
+        await using var db = Context(postgres);
         await db.Database.MigrateAsync();
         return new(postgres, db.Model);
+    }
+
+    /// <summary>One that has its tables already.</summary>
+    public static OrchestratorDatabase On(TestPostgres postgres)
+    {
+        using var db = Context(postgres);
+        return new(postgres, db.Model);
+    }
+
+    static OrchestratorDb Context(TestPostgres postgres)
+    {
+        var options = new DbContextOptionsBuilder<OrchestratorDb>();
+        options.UseSyncPostgres(postgres.DataSource, OrchestratorDb.Schema);
+        return new(options.Options);
     }
 
     public async Task Insert(ISaga saga)

@@ -1,7 +1,11 @@
 using System.Diagnostics;
+using Sync.Adapter.Dashboard;
+using Sync.Adapter.Links;
 using Sync.Contracts;
+using Sync.Messaging.Hosting;
 using Sync.Orchestrator.Customers;
 using Sync.Orchestrator.Customers.Merging;
+using Sync.Orchestrator.Dashboard;
 using static Sync.Tests.Orchestrator.TestRules;
 
 namespace Sync.Tests.Orchestrator;
@@ -107,6 +111,101 @@ public sealed class ViewsTests(ViewsTests.Filled filled) : IClassFixture<ViewsTe
     }
 
     [Fact]
+    public async Task A_timeline_is_a_function_of_the_customer_too() =>
+        Assert.Equal(
+            await filled.Rows("select * from dashboard.timeline where customer_id = 'busy' order by id"),
+            await filled.Rows("select * from dashboard.timeline('busy')")
+        );
+
+    [Fact]
+    public async Task Attention_is_counted_by_cause()
+    {
+        var causes = await filled.Rows(
+            "select kind, reason, system, waiting, what_to_do from dashboard.attention_causes where reason = 'loop'"
+        );
+
+        Assert.StartsWith("customer|loop|crm|1|", Assert.Single(causes), StringComparison.Ordinal);
+        Assert.Equal(
+            await filled.Rows("select count(*) from dashboard.attention"),
+            await filled.Rows("select sum(waiting)::bigint from dashboard.attention_causes")
+        );
+    }
+
+    [Fact]
+    public async Task Lag_is_told_by_edge_and_span_and_is_never_too_low_nor_a_fifth_too_high()
+    {
+        await using var database = await OrchestratorDatabase.Create();
+        await database.Insert("lagging", new CustomerSync { CurrentState = "Live" });
+        // A thousand answers of 1 to 1,000 ms in the hour, ten of them in this minute; one slow one this morning.
+        await Answers(database, "now() - interval '20 minutes'", "generate_series(1, 990)");
+        await Answers(database, "now() - interval '1 second'", "generate_series(991, 1000)");
+        await Answers(database, "now() - interval '20 hours'", "generate_series(7200000, 7200000)");
+        await Count(database);
+
+        var rows = await database.Rows(
+            "select span, origin, system, answers, p50_ms, p95_ms, p99_ms from dashboard.lag order by answers"
+        );
+
+        Assert.Equal(["minute", "hour", "day"], rows.Select(r => r.Split('|')[0]));
+        Assert.All(rows, r => Assert.StartsWith("product|crm", r[(r.IndexOf('|') + 1)..], StringComparison.Ordinal));
+        Assert.Equal(["10", "1000", "1001"], rows.Select(r => r.Split('|')[3]));
+        var hour = rows[1].Split('|')[4..].Select(long.Parse).ToList();
+        Assert.All(hour.Zip([500L, 950, 990]), p => Assert.InRange(p.First, p.Second, (long)(p.Second * 1.2) + 1));
+    }
+
+    [Fact]
+    public async Task Counting_minutes_changes_nothing_that_is_seen()
+    {
+        await using var database = await OrchestratorDatabase.Create();
+        await database.Insert("lagging", new CustomerSync { CurrentState = "Live" });
+        await Answers(database, "now() - interval '23 hours'", "generate_series(5, 50)");
+        await Count(database);
+        await database.Postgres.Execute(
+            "update sync.roll_up set until = date_trunc('minute', now()) - interval '9 minutes'"
+        );
+        foreach (var at in (string[])["8 minutes", "3 minutes", "1 second"])
+            await Answers(database, $"now() - interval '{at}'", "generate_series(5, 50)");
+        const string Seen = """
+            select 'lag', span, origin, system, answers, p50_ms, p95_ms, p99_ms, null from dashboard.lag
+            union all
+            select 'throughput', direction, code, system, sum(events), null, null, null, minute from dashboard.throughput
+             group by direction, code, system, minute
+             order by 1, 2, 3, 4, 9
+            """;
+        const string Minutes = "select count(distinct minute) from sync.minute_lag";
+        Assert.Equal(["1"], await database.Rows(Minutes));
+        var before = await database.Rows(Seen);
+        await Count(database);
+
+        Assert.Equal(["3"], await database.Rows(Minutes));
+        Assert.Equal(before, await database.Rows(Seen));
+        // Nothing is counted twice.
+        await Count(database);
+        Assert.Equal(before, await database.Rows(Seen));
+    }
+
+    /// <summary>What <see cref="RollUp"/> does, as often as it has something to do.</summary>
+    static async Task Count(OrchestratorDatabase database)
+    {
+        while ((await database.Rows("select sync.roll_up()"))[0] == "True") { }
+    }
+
+    static Task Answers(OrchestratorDatabase database, string at, string latencies) =>
+        database.Postgres.Execute(
+            $$"""
+            insert into sync.timeline (at, correlation_id, customer_id, revision, code, system, direction, paths)
+            values ({{at}}, '{{CustomerIds.CorrelationId(
+                "lagging"
+            )}}', 'lagging', 1, 'product.snapshot', 'product', 'in', '{name}');
+            insert into sync.timeline (at, correlation_id, customer_id, revision, code, system, direction, paths, latency_ms, calls)
+            select {{at}}, '{{CustomerIds.CorrelationId(
+                "lagging"
+            )}}', 'lagging', 1, 'answered', 'crm', 'in', '{}', ms, 1
+              from {{latencies}} ms;
+            """
+        );
+
+    [Fact]
     public async Task No_view_shows_a_value_of_a_customer()
     {
         foreach (var view in await filled.Rows("select viewname from pg_views where schemaname = 'dashboard'"))
@@ -186,7 +285,35 @@ public sealed class ViewsTests(ViewsTests.Filled filled) : IClassFixture<ViewsTe
               from generate_series(1, 1000000) n join sync.customer c on c.customer_id = 'm-' || n
             """
         );
+        // The tables of an adapter beside them: a million objects, of whom many wait, and a week of calls.
+        await database.Postgres.Execute(
+            string.Concat([
+                .. MessagingTables.Create("stripe"),
+                AdapterTables.Create("stripe"),
+                AdapterViews.CreateBudget("stripe"),
+                DashboardView.Lock,
+                .. AdapterViews.All.Select(view => view.Rebuild()),
+            ])
+        );
+        await Long(
+            database,
+            """
+            insert into stripe.link (lane, ext, version, due_at, attempts, reason)
+            select 'customer:m-' || n, 'cus_' || n, 1, case when n % 50 = 0 then now() + n * interval '1 millisecond' end, 1, 'timeout'
+              from generate_series(1, 1000000) n;
+            insert into stripe.work (id, lane, kind, body)
+            select gen_random_uuid(), 'customer:m-' || n, 'hint', '{}' from generate_series(50, 1000000, 50) n;
+            insert into stripe.api_usage
+            select date_trunc('hour', now()) - h * interval '1 hour', 'stripe-' || r, o, 10, 100, 1
+              from generate_series(0, 700) h, generate_series(1, 5) r, unnest(array['read', 'find', 'create', 'update', 'delete']) o;
+            insert into sync.outbox (topic, key, headers, body)
+            select 'sync.crm.commands.v1', 'c-1', '', '{}' from generate_series(1, 200000);
+            update sync.timeline set latency_ms = id % 5000 where id % 3 = 0;
+            """
+        );
+        await Count(database);
         await Long(database, "vacuum analyze");
+        List<string> slow = [];
         foreach (
             var query in (string[])
                 [
@@ -200,16 +327,33 @@ public sealed class ViewsTests(ViewsTests.Filled filled) : IClassFixture<ViewsTe
                     "select * from dashboard.dead_letters where state = 'open'",
                     "select * from dashboard.timeline where customer_id = 'm-77' order by id",
                     "select * from dashboard.customers where customer_id = 'm-77'",
+                    "select * from dashboard.timeline('m-77')",
+                    "select * from dashboard.attention_causes order by waiting desc",
+                    "select * from dashboard.waiting order by next limit 100",
+                    "select why, count(*) from dashboard.waiting group by why",
+                    "select * from dashboard.lag",
+                    "select minute, sum(events) from dashboard.throughput group by minute order by minute",
+                    "select * from dashboard.api_usage",
+                    "select * from dashboard.api_calls order by hour",
                 ]
         )
         {
-            await database.Rows(query); // the first read fetches pages
-            var began = Stopwatch.GetTimestamp();
-            await database.Rows(query);
-            var took = Stopwatch.GetElapsedTime(began);
-            TestContext.Current.SendDiagnosticMessage("{0:0} ms: {1}", took.TotalMilliseconds, query);
-            Assert.True(took.TotalMilliseconds < 200, $"{took.TotalMilliseconds:0} ms: {query}");
+            // The first read fetches pages, and others may use the machine: the fastest of some is what the view costs.
+            var took = TimeSpan.MaxValue;
+            for (var attempt = 0; attempt < 6; attempt++)
+            {
+                var began = Stopwatch.GetTimestamp();
+                await database.Rows(query);
+                took = TimeSpan.FromTicks(Math.Min(took.Ticks, Stopwatch.GetElapsedTime(began).Ticks));
+            }
+
+            var plan = string.Join('\n', await database.Rows($"explain (analyze, buffers, costs off) {query}"));
+            TestContext.Current.TestOutputHelper!.WriteLine($"{took.TotalMilliseconds:0} ms: {query}\n{plan}\n");
+            if (took.TotalMilliseconds >= 200)
+                slow.Add($"{took.TotalMilliseconds:0} ms: {query}\n{plan}");
         }
+
+        Assert.Empty(slow);
     }
 
     /// <summary>A million rows take longer than a statement is usually given.</summary>
@@ -255,6 +399,7 @@ public sealed class ViewsTests(ViewsTests.Filled filled) : IClassFixture<ViewsTe
             await Timeline("out", Codes.CommandUpdate, Product, "name", 3);
             await Timeline("out", Codes.CommandRepeated, Product, "name", 1);
             await Timeline("in", Codes.Reported, Crm, null, 1);
+            await Database.Postgres.Execute("update sync.timeline set latency_ms = 40 where code = 'command.repeated'");
             await Database.Postgres.Execute(
                 $"""
                 insert into sync.outbox (topic, key, headers, body)

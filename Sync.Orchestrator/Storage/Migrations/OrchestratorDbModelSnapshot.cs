@@ -268,6 +268,10 @@ namespace Sync.Orchestrator.Storage.Migrations
                         .HasColumnType("text")
                         .HasColumnName("external_id");
 
+                    b.Property<long?>("LatencyMs")
+                        .HasColumnType("bigint")
+                        .HasColumnName("latency_ms");
+
                     b.Property<Guid?>("MessageId")
                         .HasColumnType("uuid")
                         .HasColumnName("message_id");
