@@ -44,7 +44,10 @@ public sealed class RunningStack : IAsyncLifetime
             options with
             {
                 ConfigFolder = await Config(),
-                Settings = As(options.Settings.Concat(Exporting(_collector.HttpAddress, "http/protobuf")), TestRoles.Orchestrator),
+                Settings = As(
+                    options.Settings.Concat(Exporting(_collector.HttpAddress, "http/protobuf")),
+                    TestRoles.Orchestrator
+                ),
                 StripeSettings = As(options.StripeSettings, TestRoles.Stripe),
                 SalesforceSettings = As(
                     options
