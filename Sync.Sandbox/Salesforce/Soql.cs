@@ -158,7 +158,7 @@ sealed class Soql
 
         if (TryWord("NOT"))
         {
-            // One after the other is as deep as one in the other: a statement of 25,000 of them would end the process.
+            // One after the other is as deep on the stack as one in the other.
             if (++_depth > MaxDepth)
                 throw Malformed("nested too deep");
             var inner = One();

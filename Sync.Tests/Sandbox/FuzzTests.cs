@@ -82,13 +82,15 @@ public sealed class FuzzTests
     [InlineData("(")]
     [InlineData("NOT (")]
     [InlineData("(NOT ")]
-    public void A_query_without_end_is_refused_and_ends_no_process(string part)
+    public void A_query_without_end_is_refused_for_its_depth(string part)
     {
         var text = "SELECT Id FROM Account WHERE " + string.Concat(Enumerable.Repeat(part, 90_000 / part.Length));
 
+        var problem = Assert.Throws<SalesforceProblem>(() => Soql.Parse(text, new AccountFields()));
+
         Assert.Equal(
-            "MALFORMED_QUERY",
-            Assert.Throws<SalesforceProblem>(() => Soql.Parse(text, new AccountFields())).Code
+            ("MALFORMED_QUERY", true),
+            (problem.Code, problem.Message.Contains("too deep", StringComparison.Ordinal))
         );
     }
 
