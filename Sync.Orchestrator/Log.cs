@@ -52,4 +52,14 @@ static partial class Log
 
     [LoggerMessage(1040, LogLevel.Information, "Object {ExternalId} of {System} is parked: {Reason}")]
     public static partial void ObjectParked(this ILogger log, string system, string externalId, string reason);
+
+    [LoggerMessage(1050, LogLevel.Information, "Reconciliation {ComparisonId} of {System} is due and was asked for")]
+    public static partial void ReconcileAsked(this ILogger log, string system, Guid comparisonId);
+
+    [LoggerMessage(
+        1051,
+        LogLevel.Warning,
+        "Whether a reconciliation is due could not be read; the next look is in a minute"
+    )]
+    public static partial void TimerFailed(this ILogger log, Exception exception);
 }

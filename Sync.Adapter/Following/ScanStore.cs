@@ -6,7 +6,9 @@ using Sync.Adapter.Vendors;
 using Sync.Contracts;
 using Sync.Contracts.Systems;
 using Sync.Mapping;
+using Sync.Messaging.Batching;
 using Sync.Messaging.Outbox;
+using Sync.Messaging.Wire;
 
 namespace Sync.Adapter.Following;
 
@@ -30,10 +32,36 @@ enum ScanKind
 }
 
 /// <summary>A scan that has begun.</summary>
-/// <param name="DryRun">Counts, and writes no hints.</param>
+/// <param name="RequestId">Of whoever asked, where somebody did.</param>
+/// <param name="DryRun">Counts, tells who asked what is there, and writes no hints.</param>
 /// <param name="After">The listing's page that was stored last.</param>
 /// <param name="Ending">Every page is stored; what was not listed remains.</param>
-sealed record Scan(Guid Id, ScanKind Kind, bool DryRun, string? After, bool Ending);
+sealed record Scan(Guid Id, ScanKind Kind, Guid? RequestId, bool DryRun, string? After, bool Ending);
+
+/// <summary>A request for a scan that only tells, as it is taken in.</summary>
+sealed record ScanAsked(Guid RequestId);
+
+/// <summary>Writes requests for scans, once each.</summary>
+sealed class ScanRequests(AdapterSchema schema) : IBatchRowWriter<ScanAsked>
+{
+    public async Task Write(
+        IReadOnlyList<ScanAsked> rows,
+        NpgsqlConnection connection,
+        CancellationToken cancellationToken
+    )
+    {
+        await using var command = LinkStore.Command(
+            connection,
+            $"""
+            insert into {schema.Quoted}.scan (id, kind, request_id, dry_run)
+            select gen_random_uuid(), 'request', id, true from unnest($1) u(id) order by id
+            on conflict (request_id) do nothing
+            """,
+            [rows.Select(r => r.RequestId).Distinct().ToArray()]
+        );
+        await command.ExecuteNonQueryAsync(cancellationToken);
+    }
+}
 
 /// <summary>The SQL of scans. All of it but asking stands behind the fence of the lease named <see cref="Lease"/>.</summary>
 sealed class ScanStore(
@@ -185,7 +213,7 @@ sealed class ScanStore(
             var next = LinkStore.Command(
                 connection,
                 $"""
-                select id, kind, dry_run, after, state from {_s}.scan where state <> 'done'
+                select id, kind, dry_run, after, state, request_id from {_s}.scan where state <> 'done'
                  order by state = 'waiting', asked_at limit 1 for update
                 """,
                 []
@@ -199,6 +227,7 @@ sealed class ScanStore(
             scan = new(
                 row.GetGuid(0),
                 Enum.Parse<ScanKind>(row.GetString(1), ignoreCase: true),
+                row.IsDBNull(5) ? null : row.GetGuid(5),
                 row.GetBoolean(2),
                 row.IsDBNull(3) ? null : row.GetString(3),
                 row.GetString(4) == "ending"
@@ -232,6 +261,8 @@ sealed class ScanStore(
         var (hints, differing, unknown) = await Compare(connection, scan, page.Objects, cancellationToken);
         if (!scan.DryRun)
             await intake.Take(connection, hints, cancellationToken);
+        else if (scan.RequestId is { } request)
+            await Tell(connection, request, page.Objects, cancellationToken);
 
         await using var store = LinkStore.Command(
             connection,
@@ -251,6 +282,61 @@ sealed class ScanStore(
         store.Parameters.Add(new NpgsqlParameter<string?> { TypedValue = page.After });
         await store.ExecuteNonQueryAsync(cancellationToken);
         await transaction.CommitAsync(cancellationToken);
+        if (scan is { DryRun: true, RequestId: not null })
+            outbox.Signal();
+    }
+
+    /// <summary>Objects of one message at most, and about how many characters: Kafka takes a megabyte.</summary>
+    const int MaxTold = 100;
+    const int MaxToldLength = 100_000;
+
+    /// <summary>Tells whoever asked, in the transaction that stores how far the scan is: each page is told once.</summary>
+    async Task Tell(
+        NpgsqlConnection connection,
+        Guid request,
+        IReadOnlyList<VendorObject> objects,
+        CancellationToken cancellationToken
+    )
+    {
+        List<OutgoingMessage> messages = [];
+        List<ListedObject> part = [];
+        var length = 0;
+        void Close()
+        {
+            if (part.Count > 0)
+                messages.Add(
+                    outbox.Encode(
+                        new ObjectsListed
+                        {
+                            System = system.Name,
+                            RequestId = request,
+                            Objects = part,
+                        }
+                    )
+                );
+            part = [];
+            length = 0;
+        }
+
+        // One in the recycle bin is none.
+        foreach (var o in objects.Where(o => !o.Deleted))
+        {
+            part.Add(
+                new ListedObject
+                {
+                    ExternalId = o.ExternalId,
+                    CustomerId = string.IsNullOrEmpty(o.CustomerId) ? null : o.CustomerId,
+                    Fields = map.Fields.Keys.Where(o.Fields.ContainsKey).ToDictionary(f => f, f => o.Fields[f]),
+                }
+            );
+            length += o.Fields.Values.Sum(v => v?.Length ?? 0);
+            if (part.Count == MaxTold || length > MaxToldLength)
+                Close();
+        }
+
+        Close();
+        if (messages.Count > 0)
+            await outbox.Write(connection, messages, cancellationToken);
     }
 
     /// <summary>
@@ -421,6 +507,22 @@ sealed class ScanStore(
         )
             await done.ExecuteNonQueryAsync(cancellationToken);
 
+        if (scan is { DryRun: true, RequestId: { } request })
+            await outbox.Write(
+                connection,
+                [
+                    outbox.Encode(
+                        new ObjectsListed
+                        {
+                            System = system.Name,
+                            RequestId = request,
+                            Objects = [],
+                            Done = true,
+                        }
+                    ),
+                ],
+                cancellationToken
+            );
         List<FeedGapReported> closed = [];
         await using (
             var gaps = LinkStore.Command(

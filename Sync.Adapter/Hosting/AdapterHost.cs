@@ -64,6 +64,7 @@ public static class AdapterHost
             {
                 rider.AddConsumer<PushCustomerConsumer>();
                 rider.AddConsumer<ReadObjectConsumer>();
+                rider.AddConsumer<RequestScanConsumer>();
                 rider.UsingKafka(
                     (context, kafka) =>
                         kafka.TopicEndpoint(
@@ -73,6 +74,7 @@ public static class AdapterHost
                             {
                                 endpoint.ConfigureConsumer<PushCustomerConsumer>(context);
                                 endpoint.ConfigureConsumer<ReadObjectConsumer>(context);
+                                endpoint.ConfigureConsumer<RequestScanConsumer>(context);
                             }
                         )
                 );
@@ -98,6 +100,7 @@ public static class AdapterHost
         services.AddSingleton<HintIntake>();
         services.AddSingleton<IHintIntake>(p => p.GetRequiredService<HintIntake>());
         services.AddBatchRows<WorkRow, WorkWriter>();
+        services.AddBatchRows<ScanAsked, ScanRequests>();
         services.AddSingleton<IBacklog, WorkBacklog>();
 
         services.AddSingleton(p => new LinkStore(

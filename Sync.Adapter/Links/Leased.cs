@@ -10,6 +10,9 @@ sealed record Leased(Link Link, string TakenBy, DateTimeOffset Now)
 
     public Dictionary<Guid, LedgerEntry> Ledger { get; } = [];
 
+    /// <summary>Of a customer that is to be erased: what is kept of it, by what it is. Empty for everybody else.</summary>
+    public Dictionary<string, long> Kept { get; } = [];
+
     /// <summary>The lanes of objects that hints of this lane speak of, as far as an object has one.</summary>
     public Dictionary<string, string> LaneOf { get; } = [];
 }

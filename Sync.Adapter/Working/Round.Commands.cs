@@ -113,9 +113,10 @@ sealed partial class Round
     /// </summary>
     IEnumerable<Need> Erase(PushCustomer command)
     {
+        var forgotten = new Dictionary<string, long>(_lane.Kept) { ["record"] = Link.Last is null ? 0 : 1 };
         Link = Link with { Last = null, Forget = true };
         Close(command, LedgerState.Done);
-        Finish(Report(null, ack: command, outcome: Outcome.Done));
+        Finish(Report(null, ack: command, outcome: Outcome.Done) with { Forgotten = forgotten });
         return [];
     }
 

@@ -357,6 +357,41 @@ public sealed class FollowingTests
     }
 
     [Fact]
+    public async Task Who_asks_for_a_list_is_told_every_object_once_also_after_a_crash()
+    {
+        await using var stage = await Stage.Start();
+        var ext = await stage.Linked("Ada");
+        for (var i = 0; i < 5; i++)
+            stage.Frame.Vendor.Make(null, ("name", $"Stranger {i}"));
+        stage.Listing.PageSize = 2;
+        stage.Listing.CrashesAfter = 1;
+        var calls = stage.Frame.Vendor.Calls.Count;
+        var request = Guid.NewGuid();
+        var requests = new ScanRequests(stage.Frame.AdapterSchema);
+        await using (var connection = await stage.Frame.Database.DataSource.OpenConnectionAsync())
+        {
+            // Asked twice, as by a message that came twice.
+            await requests.Write([new(request), new(request)], connection, default);
+            await requests.Write([new(request)], connection, default);
+        }
+
+        Assert.NotEqual(TimeSpan.Zero, await stage.Scan());
+        await stage.Restart();
+        await stage.ScanAll();
+
+        var told = (await stage.Frame.Outbox.All(stage.Frame.Database)).OfType<ObjectsListed>().ToList();
+        Assert.All(told, t => Assert.Equal((request, "vendor"), (t.RequestId, t.System)));
+        var objects = told.SelectMany(t => t.Objects).ToList();
+        Assert.Equal(6, objects.Count);
+        Assert.Equal(6, objects.Select(o => o.ExternalId).Distinct().Count());
+        Assert.Equal(Customer, objects.Single(o => o.ExternalId == ext).CustomerId);
+        Assert.Equal(["email", "name", "phone"], objects[0].Fields.Keys.Order(StringComparer.Ordinal));
+        Assert.Equal([.. Enumerable.Repeat(false, told.Count - 1), true], told.Select(t => t.Done));
+        Assert.Equal(0, await stage.Frame.WorkRows());
+        Assert.Equal(calls, stage.Frame.Vendor.Calls.Count);
+    }
+
+    [Fact]
     public async Task A_scan_begins_by_itself_when_the_last_one_is_old()
     {
         await using var stage = await Stage.Start();
