@@ -29,6 +29,9 @@ sealed class StripeAccount : IAsyncDisposable
 
     public StripeWebhooks Webhooks { get; }
 
+    /// <summary>Told of every customer as a write has left it, in that moment and under the account's lock.</summary>
+    public Action<JsonObject>? Written { get; set; }
+
     public string NewId(string prefix)
     {
         lock (_gate)
@@ -312,7 +315,10 @@ sealed class StripeAccount : IAsyncDisposable
         };
 
     /// <summary>The event of a change, which has happened in the same moment.</summary>
-    void Tell(JsonObject? before, JsonObject? after, StripeCause? cause) =>
+    void Tell(JsonObject? before, JsonObject? after, StripeCause? cause)
+    {
+        if (after is not null)
+            Written?.Invoke(after);
         Events.Add(
             Mint("evt_"),
             before,
@@ -322,6 +328,7 @@ sealed class StripeAccount : IAsyncDisposable
             Webhooks.Picks(EventFaultKind.Tie),
             Webhooks.Picks(EventFaultKind.ForeignVersion)
         );
+    }
 
     public ValueTask DisposeAsync() => Webhooks.DisposeAsync();
 
