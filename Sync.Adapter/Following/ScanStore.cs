@@ -1,9 +1,11 @@
 using System.Text.Json;
 using Npgsql;
+using Sync.Adapter.Hosting;
 using Sync.Adapter.Intake;
 using Sync.Adapter.Links;
 using Sync.Adapter.Vendors;
 using Sync.Contracts;
+using Sync.Contracts.Customers;
 using Sync.Contracts.Systems;
 using Sync.Mapping;
 using Sync.Messaging.Batching;
@@ -70,7 +72,8 @@ sealed class ScanStore(
     AdapterSystem system,
     SystemMap map,
     HintIntake intake,
-    IOutbox outbox
+    IOutbox outbox,
+    AdapterOptions options
 )
 {
     /// <summary>One scan at a time, in one replica.</summary>
@@ -207,6 +210,23 @@ sealed class ScanStore(
             await due.ExecuteNonQueryAsync(cancellationToken);
         }
 
+        if (options.ListFirst)
+        {
+            // Not only after the first page of a feed: a key that may not follow one may still list.
+            await using var first = LinkStore.Command(
+                connection,
+                $"""
+                insert into {_s}.scan (id, kind)
+                select $1, 'first'
+                 where exists (select from {_s}.first_listing where listed_at is null)
+                   and not exists (select from {_s}.scan where state <> 'done')
+                on conflict do nothing
+                """,
+                [Guid.NewGuid()]
+            );
+            await first.ExecuteNonQueryAsync(cancellationToken);
+        }
+
         Scan scan;
         var begins = false;
         await using (
@@ -258,7 +278,10 @@ sealed class ScanStore(
         await using var connection = await source.OpenConnectionAsync(cancellationToken);
         await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
         await Hold(connection, lease, cancellationToken);
-        var (hints, differing, unknown) = await Compare(connection, scan, page.Objects, cancellationToken);
+        var isFirst = options.ListFirst && await IsFirst(connection, cancellationToken);
+        var (hints, differing, unknown) = await Compare(connection, scan, isFirst, page.Objects, cancellationToken);
+        if (options.ListFirst)
+            await Remember(connection, scan, isFirst, page.Objects, cancellationToken);
         if (!scan.DryRun)
             await intake.Take(connection, hints, cancellationToken);
         else if (scan.RequestId is { } request)
@@ -284,6 +307,58 @@ sealed class ScanStore(
         await transaction.CommitAsync(cancellationToken);
         if (scan is { DryRun: true, RequestId: not null })
             outbox.Signal();
+    }
+
+    /// <summary>Whether the account was never listed to its end.</summary>
+    async Task<bool> IsFirst(NpgsqlConnection connection, CancellationToken cancellationToken)
+    {
+        await using var command = LinkStore.Command(
+            connection,
+            $"select exists (select from {_s}.first_listing where listed_at is null)",
+            []
+        );
+        return (bool)(await command.ExecuteScalarAsync(cancellationToken))!;
+    }
+
+    /// <summary>
+    /// Who carries nobody's id, by a hash of the e-mail; who carries one is no stranger. A stranger that was not there at the
+    /// first listing is new, and is found instead.
+    /// </summary>
+    async Task Remember(
+        NpgsqlConnection connection,
+        Scan scan,
+        bool isFirst,
+        IReadOnlyList<VendorObject> objects,
+        CancellationToken cancellationToken
+    )
+    {
+        var strangers = objects
+            .Where(o => !o.Deleted && string.IsNullOrEmpty(o.CustomerId))
+            .DistinctBy(o => o.ExternalId)
+            .OrderBy(o => o.ExternalId, StringComparer.Ordinal)
+            .ToList();
+        await using var command = LinkStore.Command(
+            connection,
+            $"""
+            with known as (delete from {_s}.stranger where ext = any($4))
+            insert into {_s}.stranger (ext, email_key, scan_id)
+            select ext, nullif(key, ''::bytea), $3 from unnest($1, $2) u(ext, key)
+             where $5 or exists (select from {_s}.stranger s where s.ext = u.ext)
+            on conflict (ext) do update set email_key = excluded.email_key, scan_id = excluded.scan_id
+            """,
+            [
+                strangers.ConvertAll(o => o.ExternalId).ToArray(),
+                strangers.ConvertAll(o => Normaliser.EmailKey(o.Fields.GetValueOrDefault(Paths.Email)) ?? []).ToArray(),
+                scan.Id,
+                objects
+                    .Where(o => o.Deleted || !string.IsNullOrEmpty(o.CustomerId))
+                    .Select(o => o.ExternalId)
+                    .Except(strangers.Select(o => o.ExternalId))
+                    .ToArray(),
+                isFirst,
+            ]
+        );
+        await command.ExecuteNonQueryAsync(cancellationToken);
     }
 
     /// <summary>Objects of one message at most, and about how many characters: Kafka takes a megabyte.</summary>
@@ -346,6 +421,7 @@ sealed class ScanStore(
     async Task<(List<(Guid, Hint)> Hints, long Differing, long Unknown)> Compare(
         NpgsqlConnection connection,
         Scan scan,
+        bool isFirst,
         IReadOnlyList<VendorObject> objects,
         CancellationToken cancellationToken
     )
@@ -382,6 +458,7 @@ sealed class ScanStore(
                 );
         }
 
+        var strangers = options.ListFirst ? await Strangers(connection, objects, cancellationToken) : [];
         List<(Guid, Hint)> hints = [];
         long differing = 0;
         long unknown = 0;
@@ -396,12 +473,34 @@ sealed class ScanStore(
                 differing++;
 
             // Nobody's object is found once; what makes it somebody's is our id.
-            var saidBefore = link.Found && string.IsNullOrEmpty(o.CustomerId) && !o.Deleted;
-            if (!(isKnown && link.Idle && (equal || saidBefore)))
+            var isStranger = string.IsNullOrEmpty(o.CustomerId) && !o.Deleted;
+            var saidBefore = link.Found && isStranger;
+            // What was there before Sync came waits for an import, or for a change of its own.
+            var wasHere = isStranger && !isKnown && (isFirst || strangers.Contains(o.ExternalId));
+            if (!wasHere && !(isKnown && link.Idle && (equal || saidBefore)))
                 hints.Add((HintId(scan, o.ExternalId), HintOf(o)));
         }
 
         return (hints, differing, unknown);
+    }
+
+    /// <summary>Those that were strangers already when the account was listed before.</summary>
+    async Task<HashSet<string>> Strangers(
+        NpgsqlConnection connection,
+        IReadOnlyList<VendorObject> objects,
+        CancellationToken cancellationToken
+    )
+    {
+        HashSet<string> strangers = new(StringComparer.Ordinal);
+        await using var command = LinkStore.Command(
+            connection,
+            $"select ext from {_s}.stranger where ext = any($1)",
+            [objects.Select(o => o.ExternalId).ToArray()]
+        );
+        await using var rows = await command.ExecuteReaderAsync(cancellationToken);
+        while (await rows.ReadAsync(cancellationToken))
+            strangers.Add(rows.GetString(0));
+        return strangers;
     }
 
     bool Says(VendorObject o, Dictionary<string, string?> last) =>
@@ -506,6 +605,22 @@ sealed class ScanStore(
             )
         )
             await done.ExecuteNonQueryAsync(cancellationToken);
+
+        if (options.ListFirst)
+        {
+            // The whole account was listed: nobody has to wait for that any more, and who was not listed is not there.
+            await using var listed = LinkStore.Command(
+                connection,
+                $"""
+                with gone as (delete from {_s}.stranger where scan_id <> $1),
+                     first as (update {_s}.first_listing set listed_at = now() where listed_at is null returning one)
+                update {_s}.link set due_at = now()
+                 where exists (select from first) and reason = $2 and due_at > now() and taken_by is null
+                """,
+                [scan.Id, Working.Round.FirstListing]
+            );
+            await listed.ExecuteNonQueryAsync(cancellationToken);
+        }
 
         if (scan is { DryRun: true, RequestId: { } request })
             await outbox.Write(

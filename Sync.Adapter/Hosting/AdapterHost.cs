@@ -106,7 +106,9 @@ public static class AdapterHost
         services.AddSingleton(p => new LinkStore(
             p.GetRequiredService<NpgsqlDataSource>(),
             system,
-            p.GetRequiredService<IOutbox>()
+            p.GetRequiredService<IOutbox>(),
+            // A vendor that cannot list tells of nothing that was there before.
+            p.GetRequiredService<AdapterOptions>().ListFirst && p.GetService<IListing>() is not null
         ));
         services.AddSingleton<ILinkStore>(p => p.GetRequiredService<LinkStore>());
         services.AddSingleton<IRestoreHook, RaiseVersions>();

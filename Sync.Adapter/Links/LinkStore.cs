@@ -2,8 +2,10 @@ using System.Data;
 using System.Text.Json;
 using Npgsql;
 using NpgsqlTypes;
+using Sync.Contracts.Customers;
 using Sync.Contracts.Json;
 using Sync.Contracts.Systems;
+using Sync.Mapping;
 using Sync.Messaging.Outbox;
 
 namespace Sync.Adapter.Links;
@@ -12,7 +14,8 @@ namespace Sync.Adapter.Links;
 /// The SQL of lanes. Every statement that may wait for several lanes locks them in the order of <c>lane</c>; the take skips
 /// locked ones, so it may choose by <c>due_at</c>.
 /// </summary>
-sealed class LinkStore(NpgsqlDataSource source, string schema, IOutbox outbox) : ILinkStore
+/// <param name="listsFirst">Whether what the account held before is known before anything is created there.</param>
+sealed class LinkStore(NpgsqlDataSource source, string schema, IOutbox outbox, bool listsFirst = false) : ILinkStore
 {
     /// <summary>A worker that is not done by then is taken for dead; one that still lives fails at the fence.</summary>
     public static readonly TimeSpan Lease = TimeSpan.FromSeconds(60);
@@ -133,6 +136,8 @@ sealed class LinkStore(NpgsqlDataSource source, string schema, IOutbox outbox) :
         }
 
         await LoadKept(connection, byLane, cancellationToken);
+        if (listsFirst)
+            await LoadStrangers(connection, byLane, cancellationToken);
         if (hints.Count == 0)
             return;
         await using var owners = Command(
@@ -145,6 +150,50 @@ sealed class LinkStore(NpgsqlDataSource source, string schema, IOutbox outbox) :
         {
             foreach (var lane in lanes)
                 lane.LaneOf[reader.GetString(0)] = reader.GetString(1);
+        }
+    }
+
+    /// <summary>Strangers with one e-mail that are looked at; the first that is still one is taken.</summary>
+    const int MaxStrangers = 5;
+
+    async Task LoadStrangers(
+        NpgsqlConnection connection,
+        Dictionary<string, Leased> byLane,
+        CancellationToken cancellationToken
+    )
+    {
+        var created = byLane
+            .Values.Where(l => l.Link.ExternalId is null)
+            .Select(l => (Lane: l, Create: l.Work.Find(w => w.Command?.Operation == Operation.Create)?.Command))
+            .Where(l => l.Create is not null)
+            .ToList();
+        if (created.Count == 0)
+            return;
+
+        await using var command = Command(
+            connection,
+            $"""
+            select t.lane,
+                   array(select s.ext from {_s}.stranger s
+                          where s.email_key = t.key and not exists (select from {_s}.link l where l.ext = s.ext)
+                          order by s.ext limit $3),
+                   exists (select from {_s}.first_listing where listed_at is null)
+              from unnest($1, $2) t(lane, key)
+            """,
+            [
+                created.ConvertAll(c => c.Lane.Link.Lane).ToArray(),
+                created
+                    .ConvertAll(c => Normaliser.EmailKey(c.Create!.Write.GetValueOrDefault(Paths.Email)) ?? [])
+                    .ToArray(),
+                MaxStrangers,
+            ]
+        );
+        await using var rows = await command.ExecuteReaderAsync(cancellationToken);
+        while (await rows.ReadAsync(cancellationToken))
+        {
+            var lane = byLane[rows.GetString(0)];
+            lane.Strangers.AddRange(rows.GetFieldValue<string[]>(1));
+            lane.AwaitsListing = rows.GetBoolean(2);
         }
     }
 

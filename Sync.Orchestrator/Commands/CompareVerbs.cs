@@ -269,7 +269,7 @@ static class CompareVerbs
     /// <summary>Until all are done, or none has moved for as long as an answer is waited for.</summary>
     static async Task<IReadOnlyList<Progress>> Watch(
         Session session,
-        IReadOnlyList<Guid> runs,
+        List<Guid> runs,
         CancellationToken cancellationToken
     )
     {
@@ -305,7 +305,7 @@ static class CompareVerbs
 
     static async Task<IReadOnlyList<Progress>> Standing(
         Session session,
-        IReadOnlyList<Guid> runs,
+        List<Guid> runs,
         CancellationToken cancellationToken
     )
     {

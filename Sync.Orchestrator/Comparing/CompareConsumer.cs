@@ -52,9 +52,7 @@ sealed class ObjectsListedConsumer(Orchestration orchestration) : IConsumer<Obje
         foreach (var o in message.Objects)
         {
             var (key, carried, candidates) = listed.About(o);
-            findings.Add(
-                (o, key, Comparing.Judge(message.System, o, carried, candidates, orchestration.Rules, moment))
-            );
+            findings.Add((o, key, Judging.Judge(message.System, o, carried, candidates, orchestration.Rules, moment)));
         }
 
         if (findings.Count > 0)

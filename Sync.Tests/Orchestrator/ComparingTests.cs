@@ -58,7 +58,7 @@ public sealed class ComparingTests(CommandLineStage stage) : IClassFixture<Comma
         CustomerSync[]? candidates = null,
         bool oneWay = false
     ) =>
-        Comparing.Judge(
+        Judging.Judge(
             Crm,
             o,
             carried,

@@ -76,7 +76,7 @@ sealed record Finding(
 /// Judges an object that a vendor lists, with the very functions by which sagas decide, on copies of them that are thrown
 /// away: what a dry run says is what a run would do, as far as nothing changes between the two.
 /// </summary>
-static class Comparing
+static class Judging
 {
     static readonly Dictionary<string, int> Nothing = [];
 
