@@ -64,6 +64,12 @@ public static class Wire
             m => m.ExternalId
         ),
         Message(
+            "sync.scan.request.v1",
+            ContractsJson.Default.RequestScan,
+            m => Topics.Commands(m.System),
+            m => m.RequestId.ToString()
+        ),
+        Message(
             "sync.customer.reported.v1",
             ContractsJson.Default.CustomerReported,
             m => Topics.Reports(m.System),
@@ -83,6 +89,12 @@ public static class Wire
             m => Topics.Reports(m.System),
             m => m.CustomerId,
             problem: m => CustomerIds.Problem(m.CustomerId)
+        ),
+        Message(
+            "sync.objects.listed.v1",
+            ContractsJson.Default.ObjectsListed,
+            m => Topics.Reports(m.System),
+            m => m.RequestId.ToString()
         ),
         Message("sync.feed.gap.v1", ContractsJson.Default.FeedGapReported, m => Topics.Reports(m.System), m => m.Feed),
         Request("sync.request.link-object.v1", ContractsJson.Default.LinkObject, m => m.CustomerId),
@@ -109,6 +121,8 @@ public static class Wire
         Request("sync.request.retry-object.v1", ContractsJson.Default.RetryObject, m => m.ExternalId),
         Request("sync.request.ignore-object.v1", ContractsJson.Default.IgnoreObject, m => m.ExternalId),
         Request("sync.request.forget-object.v1", ContractsJson.Default.ForgetObject, m => m.ExternalId),
+        Request("sync.request.compare.v1", ContractsJson.Default.Compare, m => m.ComparisonId.ToString()),
+        Request("sync.request.apply-findings.v1", ContractsJson.Default.ApplyFindings, m => m.ComparisonId.ToString()),
     ];
 
     static WireMessage Customer<T>(string type, JsonTypeInfo<T> json)

@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using System.Text;
 using PhoneNumbers;
 using Sync.Contracts.Customers;
@@ -32,6 +33,10 @@ public static class Normaliser
             _ => text,
         };
     }
+
+    /// <summary>A hash by which one person is looked for, so that a search needs no e-mail outside the record; null without one.</summary>
+    public static byte[]? EmailKey(string? email) =>
+        Key(Paths.Email, email) is { } key ? SHA256.HashData(Encoding.UTF8.GetBytes("sync:email:" + key)) : null;
 
     /// <summary>What the system stores when the value is written, as far as its mapping declares.</summary>
     public static string? Stored(FieldMap field, string? value)

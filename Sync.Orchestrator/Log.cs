@@ -70,4 +70,14 @@ static partial class Log
         long revision,
         Guid? messageId
     );
+
+    [LoggerMessage(1070, LogLevel.Information, "Reconciliation {ComparisonId} of {System} is due and was asked for")]
+    public static partial void ReconcileAsked(this ILogger log, string system, Guid comparisonId);
+
+    [LoggerMessage(
+        1071,
+        LogLevel.Warning,
+        "Whether a reconciliation is due could not be read; the next look is in a minute"
+    )]
+    public static partial void TimerFailed(this ILogger log, Exception exception);
 }

@@ -11,6 +11,7 @@ using Sync.Messaging.Offsets;
 using Sync.Messaging.Sagas;
 using Sync.Messaging.Wire;
 using Sync.Orchestrator.Brakes;
+using Sync.Orchestrator.Comparing;
 using Sync.Orchestrator.Customers;
 using Sync.Orchestrator.Customers.Merging;
 using Sync.Orchestrator.Dashboard;
@@ -60,6 +61,8 @@ static class OrchestratorServices
         services.AddBatchPrefetch<ObjectFound, string[], CandidatesByEmail>();
         services.AddBatchPrefetch<CustomerReported, Vanished, VanishedObjects>();
         services.AddBatchPrefetch<Erase, ObjectName[], ObjectsOfCustomer>();
+        services.AddBatchPrefetch<ObjectsListed, Listed, ListedSurroundings>();
+        services.AddBatchPrefetch<ApplyFindings, Piece, NextPiece>();
         services.AddSingleton<Telemetry>();
         services.AddSingleton(p => new Orchestration(
             p.GetRequiredService<Rules>(),
@@ -95,6 +98,8 @@ static class OrchestratorServices
         services.AddBatchRows<TimelineEntry, TimelineWriter>();
         services.AddBatchRows<Erasure, ErasureWriter>();
         services.AddBatchRows<FeedGapReported, FeedGapWriter>();
+        services.AddBatchRows<ComparisonWrite, ComparisonStore>();
+        services.AddHostedService<ReconcileTimer>();
         services.AddMassTransit(x =>
         {
             x.DisableUsageTelemetry();
@@ -108,6 +113,9 @@ static class OrchestratorServices
                     .AddSagaStateMachine<FoundObjectStateMachine, FoundObject>()
                     .EntityFrameworkRepository<FoundObject, OrchestratorDb>();
                 rider.AddConsumer<FeedGapConsumer>();
+                rider.AddConsumer<CompareConsumer>();
+                rider.AddConsumer<ObjectsListedConsumer>();
+                rider.AddConsumer<ApplyFindingsConsumer>();
                 rider.UsingKafka(
                     (context, kafka) =>
                         kafka.TopicEndpoint(
@@ -121,6 +129,9 @@ static class OrchestratorServices
                                 endpoint.ConfigureSaga<CustomerSync>(context);
                                 endpoint.ConfigureSaga<FoundObject>(context);
                                 endpoint.ConfigureConsumer<FeedGapConsumer>(context);
+                                endpoint.ConfigureConsumer<CompareConsumer>(context);
+                                endpoint.ConfigureConsumer<ObjectsListedConsumer>(context);
+                                endpoint.ConfigureConsumer<ApplyFindingsConsumer>(context);
                             }
                         )
                 );

@@ -1,12 +1,16 @@
 using System.Text.Json;
 using Npgsql;
+using Sync.Adapter.Hosting;
 using Sync.Adapter.Intake;
 using Sync.Adapter.Links;
 using Sync.Adapter.Vendors;
 using Sync.Contracts;
+using Sync.Contracts.Customers;
 using Sync.Contracts.Systems;
 using Sync.Mapping;
+using Sync.Messaging.Batching;
 using Sync.Messaging.Outbox;
+using Sync.Messaging.Wire;
 
 namespace Sync.Adapter.Following;
 
@@ -30,10 +34,36 @@ enum ScanKind
 }
 
 /// <summary>A scan that has begun.</summary>
-/// <param name="DryRun">Counts, and writes no hints.</param>
+/// <param name="RequestId">Of whoever asked, where somebody did.</param>
+/// <param name="DryRun">Counts, tells who asked what is there, and writes no hints.</param>
 /// <param name="After">The listing's page that was stored last.</param>
 /// <param name="Ending">Every page is stored; what was not listed remains.</param>
-sealed record Scan(Guid Id, ScanKind Kind, bool DryRun, string? After, bool Ending);
+sealed record Scan(Guid Id, ScanKind Kind, Guid? RequestId, bool DryRun, string? After, bool Ending);
+
+/// <summary>A request for a scan that only tells, as it is taken in.</summary>
+sealed record ScanAsked(Guid RequestId);
+
+/// <summary>Writes requests for scans, once each.</summary>
+sealed class ScanRequests(AdapterSchema schema) : IBatchRowWriter<ScanAsked>
+{
+    public async Task Write(
+        IReadOnlyList<ScanAsked> rows,
+        NpgsqlConnection connection,
+        CancellationToken cancellationToken
+    )
+    {
+        await using var command = LinkStore.Command(
+            connection,
+            $"""
+            insert into {schema.Quoted}.scan (id, kind, request_id, dry_run)
+            select gen_random_uuid(), 'request', id, true from unnest($1) u(id) order by id
+            on conflict (request_id) do nothing
+            """,
+            [rows.Select(r => r.RequestId).Distinct().ToArray()]
+        );
+        await command.ExecuteNonQueryAsync(cancellationToken);
+    }
+}
 
 /// <summary>The SQL of scans. All of it but asking stands behind the fence of the lease named <see cref="Lease"/>.</summary>
 sealed class ScanStore(
@@ -42,7 +72,8 @@ sealed class ScanStore(
     AdapterSystem system,
     SystemMap map,
     HintIntake intake,
-    IOutbox outbox
+    IOutbox outbox,
+    AdapterOptions options
 )
 {
     /// <summary>One scan at a time, in one replica.</summary>
@@ -179,13 +210,30 @@ sealed class ScanStore(
             await due.ExecuteNonQueryAsync(cancellationToken);
         }
 
+        if (options.ListFirst)
+        {
+            // Not only after the first page of a feed: a key that may not follow one may still list.
+            await using var first = LinkStore.Command(
+                connection,
+                $"""
+                insert into {_s}.scan (id, kind)
+                select $1, 'first'
+                 where exists (select from {_s}.first_listing where listed_at is null)
+                   and not exists (select from {_s}.scan where state <> 'done')
+                on conflict do nothing
+                """,
+                [Guid.NewGuid()]
+            );
+            await first.ExecuteNonQueryAsync(cancellationToken);
+        }
+
         Scan scan;
         var begins = false;
         await using (
             var next = LinkStore.Command(
                 connection,
                 $"""
-                select id, kind, dry_run, after, state from {_s}.scan where state <> 'done'
+                select id, kind, dry_run, after, state, request_id from {_s}.scan where state <> 'done'
                  order by state = 'waiting', asked_at limit 1 for update
                 """,
                 []
@@ -199,6 +247,7 @@ sealed class ScanStore(
             scan = new(
                 row.GetGuid(0),
                 Enum.Parse<ScanKind>(row.GetString(1), ignoreCase: true),
+                row.IsDBNull(5) ? null : row.GetGuid(5),
                 row.GetBoolean(2),
                 row.IsDBNull(3) ? null : row.GetString(3),
                 row.GetString(4) == "ending"
@@ -229,9 +278,14 @@ sealed class ScanStore(
         await using var connection = await source.OpenConnectionAsync(cancellationToken);
         await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
         await Hold(connection, lease, cancellationToken);
-        var (hints, differing, unknown) = await Compare(connection, scan, page.Objects, cancellationToken);
+        var isFirst = options.ListFirst && await IsFirst(connection, cancellationToken);
+        var (hints, differing, unknown) = await Compare(connection, scan, isFirst, page.Objects, cancellationToken);
+        if (options.ListFirst)
+            await Remember(connection, scan, isFirst, page.Objects, cancellationToken);
         if (!scan.DryRun)
             await intake.Take(connection, hints, cancellationToken);
+        else if (scan.RequestId is { } request)
+            await Tell(connection, request, page.Objects, cancellationToken);
 
         await using var store = LinkStore.Command(
             connection,
@@ -251,6 +305,113 @@ sealed class ScanStore(
         store.Parameters.Add(new NpgsqlParameter<string?> { TypedValue = page.After });
         await store.ExecuteNonQueryAsync(cancellationToken);
         await transaction.CommitAsync(cancellationToken);
+        if (scan is { DryRun: true, RequestId: not null })
+            outbox.Signal();
+    }
+
+    /// <summary>Whether the account was never listed to its end.</summary>
+    async Task<bool> IsFirst(NpgsqlConnection connection, CancellationToken cancellationToken)
+    {
+        await using var command = LinkStore.Command(
+            connection,
+            $"select exists (select from {_s}.first_listing where listed_at is null)",
+            []
+        );
+        return (bool)(await command.ExecuteScalarAsync(cancellationToken))!;
+    }
+
+    /// <summary>
+    /// Who carries nobody's id, by a hash of the e-mail; who carries one is no stranger. A stranger that was not there at the
+    /// first listing is new, and is found instead.
+    /// </summary>
+    async Task Remember(
+        NpgsqlConnection connection,
+        Scan scan,
+        bool isFirst,
+        IReadOnlyList<VendorObject> objects,
+        CancellationToken cancellationToken
+    )
+    {
+        var strangers = objects
+            .Where(o => !o.Deleted && string.IsNullOrEmpty(o.CustomerId))
+            .DistinctBy(o => o.ExternalId)
+            .OrderBy(o => o.ExternalId, StringComparer.Ordinal)
+            .ToList();
+        await using var command = LinkStore.Command(
+            connection,
+            $"""
+            with known as (delete from {_s}.stranger where ext = any($4))
+            insert into {_s}.stranger (ext, email_key, scan_id)
+            select ext, nullif(key, ''::bytea), $3 from unnest($1, $2) u(ext, key)
+             where $5 or exists (select from {_s}.stranger s where s.ext = u.ext)
+            on conflict (ext) do update set email_key = excluded.email_key, scan_id = excluded.scan_id
+            """,
+            [
+                strangers.ConvertAll(o => o.ExternalId).ToArray(),
+                strangers.ConvertAll(o => Normaliser.EmailKey(o.Fields.GetValueOrDefault(Paths.Email)) ?? []).ToArray(),
+                scan.Id,
+                objects
+                    .Where(o => o.Deleted || !string.IsNullOrEmpty(o.CustomerId))
+                    .Select(o => o.ExternalId)
+                    .Except(strangers.Select(o => o.ExternalId))
+                    .ToArray(),
+                isFirst,
+            ]
+        );
+        await command.ExecuteNonQueryAsync(cancellationToken);
+    }
+
+    /// <summary>Objects of one message at most, and about how many characters: Kafka takes a megabyte.</summary>
+    const int MaxTold = 100;
+    const int MaxToldLength = 100_000;
+
+    /// <summary>Tells whoever asked, in the transaction that stores how far the scan is: each page is told once.</summary>
+    async Task Tell(
+        NpgsqlConnection connection,
+        Guid request,
+        IReadOnlyList<VendorObject> objects,
+        CancellationToken cancellationToken
+    )
+    {
+        List<OutgoingMessage> messages = [];
+        List<ListedObject> part = [];
+        var length = 0;
+        void Close()
+        {
+            if (part.Count > 0)
+                messages.Add(
+                    outbox.Encode(
+                        new ObjectsListed
+                        {
+                            System = system.Name,
+                            RequestId = request,
+                            Objects = part,
+                        }
+                    )
+                );
+            part = [];
+            length = 0;
+        }
+
+        // One in the recycle bin is none.
+        foreach (var o in objects.Where(o => !o.Deleted))
+        {
+            part.Add(
+                new ListedObject
+                {
+                    ExternalId = o.ExternalId,
+                    CustomerId = string.IsNullOrEmpty(o.CustomerId) ? null : o.CustomerId,
+                    Fields = map.Fields.Keys.Where(o.Fields.ContainsKey).ToDictionary(f => f, f => o.Fields[f]),
+                }
+            );
+            length += o.Fields.Values.Sum(v => v?.Length ?? 0);
+            if (part.Count == MaxTold || length > MaxToldLength)
+                Close();
+        }
+
+        Close();
+        if (messages.Count > 0)
+            await outbox.Write(connection, messages, cancellationToken);
     }
 
     /// <summary>
@@ -260,6 +421,7 @@ sealed class ScanStore(
     async Task<(List<(Guid, Hint)> Hints, long Differing, long Unknown)> Compare(
         NpgsqlConnection connection,
         Scan scan,
+        bool isFirst,
         IReadOnlyList<VendorObject> objects,
         CancellationToken cancellationToken
     )
@@ -296,6 +458,7 @@ sealed class ScanStore(
                 );
         }
 
+        var strangers = options.ListFirst ? await Strangers(connection, objects, cancellationToken) : [];
         List<(Guid, Hint)> hints = [];
         long differing = 0;
         long unknown = 0;
@@ -310,12 +473,34 @@ sealed class ScanStore(
                 differing++;
 
             // Nobody's object is found once; what makes it somebody's is our id.
-            var saidBefore = link.Found && string.IsNullOrEmpty(o.CustomerId) && !o.Deleted;
-            if (!(isKnown && link.Idle && (equal || saidBefore)))
+            var isStranger = string.IsNullOrEmpty(o.CustomerId) && !o.Deleted;
+            var saidBefore = link.Found && isStranger;
+            // What was there before Sync came waits for an import, or for a change of its own.
+            var wasHere = isStranger && !isKnown && (isFirst || strangers.Contains(o.ExternalId));
+            if (!wasHere && !(isKnown && link.Idle && (equal || saidBefore)))
                 hints.Add((HintId(scan, o.ExternalId), HintOf(o)));
         }
 
         return (hints, differing, unknown);
+    }
+
+    /// <summary>Those that were strangers already when the account was listed before.</summary>
+    async Task<HashSet<string>> Strangers(
+        NpgsqlConnection connection,
+        IReadOnlyList<VendorObject> objects,
+        CancellationToken cancellationToken
+    )
+    {
+        HashSet<string> strangers = new(StringComparer.Ordinal);
+        await using var command = LinkStore.Command(
+            connection,
+            $"select ext from {_s}.stranger where ext = any($1)",
+            [objects.Select(o => o.ExternalId).ToArray()]
+        );
+        await using var rows = await command.ExecuteReaderAsync(cancellationToken);
+        while (await rows.ReadAsync(cancellationToken))
+            strangers.Add(rows.GetString(0));
+        return strangers;
     }
 
     bool Says(VendorObject o, Dictionary<string, string?> last) =>
@@ -421,6 +606,38 @@ sealed class ScanStore(
         )
             await done.ExecuteNonQueryAsync(cancellationToken);
 
+        if (options.ListFirst)
+        {
+            // The whole account was listed: nobody has to wait for that any more, and who was not listed is not there.
+            await using var listed = LinkStore.Command(
+                connection,
+                $"""
+                with gone as (delete from {_s}.stranger where scan_id <> $1),
+                     first as (update {_s}.first_listing set listed_at = now() where listed_at is null returning one)
+                update {_s}.link set due_at = now()
+                 where exists (select from first) and reason = $2 and due_at > now() and taken_by is null
+                """,
+                [scan.Id, Working.Round.FirstListing]
+            );
+            await listed.ExecuteNonQueryAsync(cancellationToken);
+        }
+
+        if (scan is { DryRun: true, RequestId: { } request })
+            await outbox.Write(
+                connection,
+                [
+                    outbox.Encode(
+                        new ObjectsListed
+                        {
+                            System = system.Name,
+                            RequestId = request,
+                            Objects = [],
+                            Done = true,
+                        }
+                    ),
+                ],
+                cancellationToken
+            );
         List<FeedGapReported> closed = [];
         await using (
             var gaps = LinkStore.Command(

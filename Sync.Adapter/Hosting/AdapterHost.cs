@@ -64,6 +64,7 @@ public static class AdapterHost
             {
                 rider.AddConsumer<PushCustomerConsumer>();
                 rider.AddConsumer<ReadObjectConsumer>();
+                rider.AddConsumer<RequestScanConsumer>();
                 rider.UsingKafka(
                     (context, kafka) =>
                         kafka.TopicEndpoint(
@@ -73,6 +74,7 @@ public static class AdapterHost
                             {
                                 endpoint.ConfigureConsumer<PushCustomerConsumer>(context);
                                 endpoint.ConfigureConsumer<ReadObjectConsumer>(context);
+                                endpoint.ConfigureConsumer<RequestScanConsumer>(context);
                             }
                         )
                 );
@@ -98,12 +100,15 @@ public static class AdapterHost
         services.AddSingleton<HintIntake>();
         services.AddSingleton<IHintIntake>(p => p.GetRequiredService<HintIntake>());
         services.AddBatchRows<WorkRow, WorkWriter>();
+        services.AddBatchRows<ScanAsked, ScanRequests>();
         services.AddSingleton<IBacklog, WorkBacklog>();
 
         services.AddSingleton(p => new LinkStore(
             p.GetRequiredService<NpgsqlDataSource>(),
             system,
-            p.GetRequiredService<IOutbox>()
+            p.GetRequiredService<IOutbox>(),
+            // A vendor that cannot list tells of nothing that was there before.
+            p.GetRequiredService<AdapterOptions>().ListFirst && p.GetService<IListing>() is not null
         ));
         services.AddSingleton<ILinkStore>(p => p.GetRequiredService<LinkStore>());
         services.AddSingleton<IRestoreHook, RaiseVersions>();

@@ -39,6 +39,12 @@ public sealed class AdapterOptions
     [Range(0, 720, ErrorMessage = "must be 0 to 720")]
     public int ScanHours { get; init; } = 24;
 
+    /// <summary>
+    /// Whether an account is listed once before anything is created in it. What is there already is then linked to the
+    /// customer with its e-mail instead of being created again, and otherwise left alone until somebody imports it.
+    /// </summary>
+    public bool ListFirst { get; init; } = true;
+
     /// <summary>Hashes of answered commands are kept this long: a command delivered later than that would be taken for a new one.</summary>
     [Range(1, 400, ErrorMessage = "must be 1 to 400")]
     public int LedgerDays { get; init; } = 30;

@@ -1,4 +1,5 @@
 using MassTransit;
+using Sync.Adapter.Following;
 using Sync.Adapter.Links;
 using Sync.Contracts.Systems;
 using Sync.Messaging.Batching;
@@ -60,6 +61,24 @@ sealed class ReadObjectConsumer(AdapterSystem system) : IConsumer<ReadObject>
                     }
                 )
             );
+        return Task.CompletedTask;
+    }
+}
+
+/// <summary>Somebody wants to know of every object what it is.</summary>
+sealed class RequestScanConsumer(AdapterSystem system) : IConsumer<RequestScan>
+{
+    public Task Consume(ConsumeContext<RequestScan> context)
+    {
+        if (context.Message.System != system.Name)
+            throw new RefusedMessageException(
+                "schema",
+                $"system: this adapter is \"{system.Name}\"; the request names another system"
+            );
+        if (context.Message.RequestId == Guid.Empty)
+            throw new RefusedMessageException("schema", "requestId: is empty; what is listed is told under it");
+
+        context.Rows().Add(new ScanAsked(context.Message.RequestId));
         return Task.CompletedTask;
     }
 }

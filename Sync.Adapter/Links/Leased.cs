@@ -10,6 +10,15 @@ sealed record Leased(Link Link, string TakenBy, DateTimeOffset Now)
 
     public Dictionary<Guid, LedgerEntry> Ledger { get; } = [];
 
+    /// <summary>An object is to be created in an account that was not listed yet: what is there already is unknown.</summary>
+    public bool AwaitsListing { get; set; }
+
+    /// <summary>Of an object that is to be created: those of the account that are nobody's and had its e-mail when they were listed.</summary>
+    public List<string> Strangers { get; } = [];
+
+    /// <summary>Of a customer that is to be erased: what is kept of it, by what it is. Empty for everybody else.</summary>
+    public Dictionary<string, long> Kept { get; } = [];
+
     /// <summary>The lanes of objects that hints of this lane speak of, as far as an object has one.</summary>
     public Dictionary<string, string> LaneOf { get; } = [];
 }

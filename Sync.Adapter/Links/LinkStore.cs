@@ -2,8 +2,10 @@ using System.Data;
 using System.Text.Json;
 using Npgsql;
 using NpgsqlTypes;
+using Sync.Contracts.Customers;
 using Sync.Contracts.Json;
 using Sync.Contracts.Systems;
+using Sync.Mapping;
 using Sync.Messaging.Outbox;
 
 namespace Sync.Adapter.Links;
@@ -12,7 +14,8 @@ namespace Sync.Adapter.Links;
 /// The SQL of lanes. Every statement that may wait for several lanes locks them in the order of <c>lane</c>; the take skips
 /// locked ones, so it may choose by <c>due_at</c>.
 /// </summary>
-sealed class LinkStore(NpgsqlDataSource source, string schema, IOutbox outbox) : ILinkStore
+/// <param name="listsFirst">Whether what the account held before is known before anything is created there.</param>
+sealed class LinkStore(NpgsqlDataSource source, string schema, IOutbox outbox, bool listsFirst = false) : ILinkStore
 {
     /// <summary>A worker that is not done by then is taken for dead; one that still lives fails at the fence.</summary>
     public static readonly TimeSpan Lease = TimeSpan.FromSeconds(60);
@@ -132,6 +135,9 @@ sealed class LinkStore(NpgsqlDataSource source, string schema, IOutbox outbox) :
             }
         }
 
+        await LoadKept(connection, byLane, cancellationToken);
+        if (listsFirst)
+            await LoadStrangers(connection, byLane, cancellationToken);
         if (hints.Count == 0)
             return;
         await using var owners = Command(
@@ -146,6 +152,95 @@ sealed class LinkStore(NpgsqlDataSource source, string schema, IOutbox outbox) :
                 lane.LaneOf[reader.GetString(0)] = reader.GetString(1);
         }
     }
+
+    /// <summary>Strangers with one e-mail that are looked at; the first that is still one is taken.</summary>
+    const int MaxStrangers = 5;
+
+    async Task LoadStrangers(
+        NpgsqlConnection connection,
+        Dictionary<string, Leased> byLane,
+        CancellationToken cancellationToken
+    )
+    {
+        var created = byLane
+            .Values.Where(l => l.Link.ExternalId is null)
+            .Select(l => (Lane: l, Create: l.Work.Find(w => w.Command?.Operation == Operation.Create)?.Command))
+            .Where(l => l.Create is not null)
+            .ToList();
+        if (created.Count == 0)
+            return;
+
+        await using var command = Command(
+            connection,
+            $"""
+            select t.lane,
+                   array(select s.ext from {_s}.stranger s
+                          where s.email_key = t.key and not exists (select from {_s}.link l where l.ext = s.ext)
+                          order by s.ext limit $3),
+                   exists (select from {_s}.first_listing where listed_at is null)
+              from unnest($1, $2) t(lane, key)
+            """,
+            [
+                created.ConvertAll(c => c.Lane.Link.Lane).ToArray(),
+                created
+                    .ConvertAll(c => Normaliser.EmailKey(c.Create!.Write.GetValueOrDefault(Paths.Email)) ?? [])
+                    .ToArray(),
+                MaxStrangers,
+            ]
+        );
+        await using var rows = await command.ExecuteReaderAsync(cancellationToken);
+        while (await rows.ReadAsync(cancellationToken))
+        {
+            var lane = byLane[rows.GetString(0)];
+            lane.Strangers.AddRange(rows.GetFieldValue<string[]>(1));
+            lane.AwaitsListing = rows.GetBoolean(2);
+        }
+    }
+
+    /// <summary>
+    /// What an erasure is about to forget, for its receipt. Whoever adds to the ledger of a lane raises its version, so what
+    /// is counted here is what the commit behind the fence forgets.
+    /// </summary>
+    async Task LoadKept(
+        NpgsqlConnection connection,
+        Dictionary<string, Leased> byLane,
+        CancellationToken cancellationToken
+    )
+    {
+        var erased = byLane
+            .Values.Where(l => l.Work.Exists(w => w.Command?.Operation == Operation.Erase))
+            .Select(l => l.Link)
+            .ToList();
+        if (erased.Count == 0)
+            return;
+
+        await using var command = Command(
+            connection,
+            $$"""
+            select t.lane,
+                   (select count(*) from {{_s}}.ledger l
+                     where l.lane = t.lane and (l.write is not null or l.expect is not null or l.hashes <> '{}')),
+                   (select count(*) from {{_s}}.work w where w.lane = t.lane and w.kind <> 'command'),
+                   (select count(*) from {{_s}}.dead_letter d where d.key in (t.key, t.ext))
+              from unnest($1, $2, $3) t(lane, key, ext)
+            """,
+            [
+                erased.ConvertAll(l => l.Lane).ToArray(),
+                erased.ConvertAll(l => Bytes(l.CustomerId)).ToArray(),
+                erased.ConvertAll(l => Bytes(l.ExternalId)).ToArray(),
+            ]
+        );
+        await using var rows = await command.ExecuteReaderAsync(cancellationToken);
+        while (await rows.ReadAsync(cancellationToken))
+        {
+            var kept = byLane[rows.GetString(0)].Kept;
+            kept["ledger"] = rows.GetInt64(1);
+            kept["work"] = rows.GetInt64(2);
+            kept["deadLetters"] = rows.GetInt64(3);
+        }
+    }
+
+    static byte[] Bytes(string? key) => System.Text.Encoding.UTF8.GetBytes(key ?? "");
 
     /// <inheritdoc/>
     public async Task<CommitResult> Commit(IReadOnlyList<LaneWrite> writes, CancellationToken cancellationToken)
@@ -310,9 +405,10 @@ sealed class LinkStore(NpgsqlDataSource source, string schema, IOutbox outbox) :
     // Ids of commands stay: a late copy of one must not be carried out anew.
     async Task Forget(NpgsqlConnection connection, List<LaneWrite> held, CancellationToken cancellationToken)
     {
-        var lanes = held.OfType<LaneWrite.Finish>().Where(f => f.After.Forget).Select(f => f.After.Lane).ToArray();
-        if (lanes.Length == 0)
+        var erased = held.OfType<LaneWrite.Finish>().Where(f => f.After.Forget).Select(f => f.After).ToList();
+        if (erased.Count == 0)
             return;
+        var lanes = erased.ConvertAll(l => l.Lane).ToArray();
 
         await using var command = Command(
             connection,
@@ -325,6 +421,20 @@ sealed class LinkStore(NpgsqlDataSource source, string schema, IOutbox outbox) :
             [lanes]
         );
         await command.ExecuteNonQueryAsync(cancellationToken);
+
+        // A hint without its payload still says "look at this object", which is all that it ever meant.
+        await using var work = Command(
+            connection,
+            $"update {_s}.work set body = body - 'fields' - 'previous' where lane = any($1) and kind <> 'command'",
+            [lanes]
+        );
+        await work.ExecuteNonQueryAsync(cancellationToken);
+        await using var letters = Command(
+            connection,
+            $"delete from {_s}.dead_letter where key = any($1)",
+            [erased.SelectMany(l => (string?[])[l.CustomerId, l.ExternalId]).OfType<string>().Select(Bytes).ToArray()]
+        );
+        await letters.ExecuteNonQueryAsync(cancellationToken);
     }
 
     // A closed entry of which nothing can land any more keeps hashes only.

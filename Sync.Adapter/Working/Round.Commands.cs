@@ -113,9 +113,10 @@ sealed partial class Round
     /// </summary>
     IEnumerable<Need> Erase(PushCustomer command)
     {
+        var forgotten = new Dictionary<string, long>(_lane.Kept) { ["record"] = Link.Last is null ? 0 : 1 };
         Link = Link with { Last = null, Forget = true };
         Close(command, LedgerState.Done);
-        Finish(Report(null, ack: command, outcome: Outcome.Done));
+        Finish(Report(null, ack: command, outcome: Outcome.Done) with { Forgotten = forgotten });
         return [];
     }
 
@@ -207,6 +208,20 @@ sealed partial class Round
             yield break;
         }
 
+        if (Link.ExternalId is null && !again)
+        {
+            if (_lane.AwaitsListing)
+            {
+                Wait(AccountNotListed);
+                yield break;
+            }
+
+            foreach (var need in TakeStranger(command))
+                yield return need;
+            if (End is not null)
+                yield break;
+        }
+
         // A request, and where its key is spent a second one under the next key.
         for (var tries = 0; Link.ExternalId is null; tries++)
         {
@@ -286,6 +301,48 @@ sealed partial class Round
             AnswerGone(command, again);
         else
             Created(command, o, again);
+    }
+
+    /// <summary>The reason of lanes that wait for the first listing; its end wakes them.</summary>
+    internal const string FirstListing = "first-listing";
+
+    static readonly VendorResult.Failed AccountNotListed = new(
+        FailureClass.Retry,
+        FirstListing,
+        "what the account holds already is not known yet, and nothing is created twice",
+        Definite: true
+    );
+
+    /// <summary>
+    /// The account holds an object with this e-mail that is nobody's: it is this customer's from now on, and nothing is
+    /// created. Nothing is written either. The saga meets the record for the first time, so golden wins where they differ
+    /// and what golden lacks is taken, and then it asks for the rest, our id with it.
+    /// </summary>
+    IEnumerable<Need> TakeStranger(PushCustomer command)
+    {
+        var email = command.Write.GetValueOrDefault(Sync.Contracts.Customers.Paths.Email);
+        foreach (var stranger in _lane.Strangers.Where(s => !Link.DeadExternalIds.Contains(s)))
+        {
+            yield return new Need.Read(stranger);
+            if (!Saw(out var o))
+                yield break;
+            // A record that was merged away meanwhile is none any more; the one that is left is in the list, too.
+            _mergedInto = null;
+            var isNobodys = o is not null && string.IsNullOrEmpty(o.CustomerId);
+            if (
+                !isNobodys
+                || !Normaliser.Equal(
+                    Sync.Contracts.Customers.Paths.Email,
+                    o!.Fields.GetValueOrDefault(Sync.Contracts.Customers.Paths.Email),
+                    email
+                )
+            )
+                continue;
+            Link = Link with { ExternalId = stranger, Last = null };
+            Close(command, LedgerState.Abandoned);
+            Finish(Report(o, ack: command, outcome: Outcome.Done, written: [], stored: []));
+            yield break;
+        }
     }
 
     void Created(PushCustomer command, VendorObject o, bool again)

@@ -50,4 +50,8 @@ namespace Sync.Contracts.Json;
 [JsonSerializable(typeof(IgnoreObject))]
 [JsonSerializable(typeof(ForgetObject))]
 [JsonSerializable(typeof(ReadObject))]
+[JsonSerializable(typeof(RequestScan))]
+[JsonSerializable(typeof(ObjectsListed))]
+[JsonSerializable(typeof(Compare))]
+[JsonSerializable(typeof(ApplyFindings))]
 public sealed partial class ContractsJson : JsonSerializerContext;

@@ -65,6 +65,9 @@ public sealed record CustomerReported
     /// <summary>Hash of the mapping that the adapter runs with.</summary>
     public string? ConfigHash { get; init; }
 
+    /// <summary>Of an erasure: how many rows that spoke of the customer the adapter forgot, by what they were.</summary>
+    public Dictionary<string, long>? Forgotten { get; init; }
+
     /// <summary>The vendor's id of the last request, for a support case.</summary>
     public string? VendorRequestId { get; init; }
 

@@ -29,4 +29,11 @@ sealed class CustomersOptions
 
     /// <summary>Whether a removed id that the product creates again is followed, as a new life. Never one that was erased.</summary>
     public bool AllowRecreate { get; init; }
+
+    /// <summary>From one comparison of every vendor's objects with the golden record to the next; 0 for none by itself.</summary>
+    [Range(0, 8_760)]
+    public int ReconcileHours { get; init; } = 24;
+
+    /// <summary>Whether the comparison that comes by itself mends what it finds, by the ordinary way.</summary>
+    public bool ReconcileRepair { get; init; } = true;
 }

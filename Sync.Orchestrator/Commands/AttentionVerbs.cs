@@ -133,6 +133,7 @@ static class AttentionVerbs
                 "The customer has another object in that system. This one is not synced.",
                 [
                     "Merge or delete one of the two where they live.",
+                    "./sync object link <system> <external id> <customer>   this one takes the place of one whose deletion is held",
                     "./sync object ignore <system> <external id>            it may stay as it is",
                 ]
             ),
@@ -141,11 +142,17 @@ static class AttentionVerbs
                 [
                     "Correct the id on the object, or create the customer in the product.",
                     "./sync object link <system> <external id> <customer>   it is that customer's",
+                    "./sync object retry <system> <external id>             once the id is right",
+                    "./sync object ignore <system> <external id>            it may stay as it is",
                 ]
             ),
             [ParkedReasons.OneWay] = (
                 "An object without a customer's id was found, and the product is only read, so nobody can be made of it.",
-                ["Create the customer in the product, and put its id on the object."]
+                [
+                    "Create the customer in the product, and put its id on the object.",
+                    "./sync object link <system> <external id> <customer>   it is that customer's",
+                    "./sync object ignore <system> <external id>            it may stay as it is",
+                ]
             ),
             [ParkedReasons.Ambiguous] = (
                 "An object without a customer's id was found, and several customers have its e-mail. Nobody is joined by a guess.",
@@ -162,9 +169,22 @@ static class AttentionVerbs
                     "./sync object retry <system> <external id>             it is read again and decided anew",
                 ]
             ),
+            ["unmatched"] = (
+                "The object was found by a release that could not match yet.",
+                [
+                    "./sync object retry <system> <external id>             it is read again and decided anew",
+                    "./sync object link <system> <external id> <customer>   it is that customer's",
+                    "./sync object ignore <system> <external id>            it may stay as it is",
+                ]
+            ),
             ["parked"] = (
                 "A customer turned the object away, for the reason in detail: it has another one, was removed, or nobody knows it.",
-                ["Merge or delete the object where it lives."]
+                [
+                    "Merge or delete the object where it lives.",
+                    "./sync object link <system> <external id> <customer>   it is another customer's",
+                    "./sync object retry <system> <external id>             it is read again and decided anew",
+                    "./sync object ignore <system> <external id>            it may stay as it is",
+                ]
             ),
         };
 

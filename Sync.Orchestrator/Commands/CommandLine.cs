@@ -108,6 +108,8 @@ static class CommandLine
             ProcessVerb("topics", "Creates the topics of Sync on a real Kafka cluster; what exists is left alone"),
             ProcessVerb("migrate", "Brings the orchestrator's tables and views up to date"),
         };
+        foreach (var verb in CompareVerbs.Create(verbs))
+            root.Add(verb);
         foreach (var view in ViewVerbs.Create(verbs))
             root.Add(view);
         root.HelpName = "./sync";

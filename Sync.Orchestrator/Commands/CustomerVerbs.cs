@@ -214,7 +214,7 @@ static class CustomerVerbs
             ),
             verbs.Verb(
                 "erase",
-                "Deletes the person in every system by its policy, and forgets everything but ids; cannot be undone",
+                "Deletes the person in every system by its policy, forgets everything but ids, and prints the receipt; cannot be undone",
                 [Id, yes],
                 (session, parsed, token) =>
                 {
@@ -225,26 +225,14 @@ static class CustomerVerbs
                         $"Customer {person} will be deleted in every system and forgotten. Nothing brings it back.",
                         person
                     );
-                    return Ask(
-                        session,
-                        parsed,
-                        "erase",
-                        (id, by, at) =>
-                            new Erase
-                            {
-                                CustomerId = id,
-                                RequestedBy = by,
-                                RequestedAt = at,
-                            },
-                        token
-                    );
+                    return Erasures.Erase(session, person, token);
                 }
             ),
             verbs.Verb(
                 "receipt",
                 "What was erased, where and when: the rows of the timeline that say so",
                 [Id],
-                Receipt
+                (session, parsed, token) => Erasures.Receipt(session, CheckedId(parsed), token)
             ),
         };
     }
@@ -275,7 +263,7 @@ static class CustomerVerbs
         return CustomerIds.Problem(id) is { } problem ? throw CommandFailedException.Usage(problem) : id;
     }
 
-    static async Task<CustomerSync> Load(Session session, string id, CancellationToken cancellationToken)
+    internal static async Task<CustomerSync> Load(Session session, string id, CancellationToken cancellationToken)
     {
         await using var db = await session
             .Services.GetRequiredService<IDbContextFactory<OrchestratorDb>>()
@@ -305,58 +293,6 @@ static class CustomerVerbs
             cancellationToken
         );
         return Requests.Show(session, verb, id, answer);
-    }
-
-    /// <summary>Of systems: that the object was deleted or is kept; of adapters and of our own tables: that they forgot.</summary>
-    static async Task<int> Receipt(Session session, ParseResult parsed, CancellationToken cancellationToken)
-    {
-        var sync = await Load(session, CheckedId(parsed), cancellationToken);
-        if (sync.EraseAskedAt is null)
-            throw CommandFailedException.NotFound(
-                $"Nobody asked to erase customer \"{sync.CustomerId}\".",
-                "./sync customer erase asks for it."
-            );
-
-        // What found objects forgot is told under their own ids.
-        var rows = await Rows.Read(
-            session.Database,
-            $"""
-            select at, code, system, external_id, reason, requested_by
-              from {OrchestratorDb.Schema}.timeline
-             where (correlation_id = $1 or correlation_id in
-                     (select correlation_id from {OrchestratorDb.Schema}.found_object where customer_id = $3))
-               and at >= $2
-               and code = any(array['{Codes.Erase}', '{Codes.Erased}', '{Codes.Answered}', '{Codes.AnsweredGone}',
-                                    '{Codes.AnsweredRefused}', '{Codes.DeletionKept}', '{Codes.ProductDeleted}'])
-             order by id
-            """,
-            ViewVerbs.MaxLimit,
-            cancellationToken,
-            sync.CorrelationId,
-            sync.EraseAskedAt.Value,
-            sync.CustomerId
-        );
-        if (session.Output.Json)
-        {
-            session.Output.Document(
-                new JsonObject
-                {
-                    ["customerId"] = sync.CustomerId,
-                    ["askedAt"] = sync.EraseAskedAt,
-                    ["erasedAt"] = sync.ErasedAt,
-                    ["items"] = rows.ToJson(),
-                }
-            );
-            return ExitCodes.Done;
-        }
-
-        rows.Print(session.Output, "at", "code", "system", "external_id", "reason", "requested_by");
-        session.Output.Line(
-            sync.ErasedAt is { } at
-                ? $"{sync.CustomerId}: forgotten by everybody at {at:u}."
-                : $"{sync.CustomerId}: not finished; ./sync customer show {sync.CustomerId} says what it waits for."
-        );
-        return ExitCodes.Done;
     }
 
     static async Task<int> Show(Session session, ParseResult parsed, CancellationToken cancellationToken)

@@ -31,6 +31,9 @@ sealed class Session(Terminal terminal, Output output, string requestedBy, TimeS
     public KafkaClients Kafka => Services.GetRequiredService<KafkaClients>();
     public TimeProvider Time => Services.GetRequiredService<TimeProvider>();
 
+    /// <summary>Partitions of every topic.</summary>
+    public int Partitions => Services.GetRequiredService<IOptions<KafkaOptions>>().Value.Partitions;
+
     /// <summary>Sends one message as the outbox would, and says by the message's id that Kafka has it.</summary>
     /// <exception cref="CommandFailedException">Kafka did not acknowledge it.</exception>
     public async Task<Guid> Produce(object message, CancellationToken cancellationToken)

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Text.Json.Nodes;
 using Sync.Messaging.Hosting;
+using Sync.Orchestrator.Storage;
 
 namespace Sync.Orchestrator.Commands;
 
@@ -16,35 +17,50 @@ static class ViewVerbs
         DefaultValueFactory = _ => 100,
     };
 
+    static readonly Option<bool> Closed = new("--closed") { Description = "Those that are closed, too" };
+
     public static IEnumerable<Command> Create(CommandLine.Verbs verbs) =>
         [
-            List(
-                verbs,
+            verbs.Verb(
                 "gaps",
-                "Windows in which a feed may have lost something, of every process in this database",
-                "No gap is open.",
-                Gaps,
-                "process",
-                "id",
-                "feed",
-                "state",
-                "found_at",
-                "lost",
-                "reason"
+                "Windows in which a feed may have lost something, whether they were looked at since, and by what",
+                [Closed, Limit],
+                async (session, parsed, token) =>
+                {
+                    var limit = parsed.GetValue(Limit);
+                    CheckLimit(limit);
+                    return Show(
+                        session,
+                        await Gaps(session, parsed.GetValue(Closed), limit, token),
+                        parsed.GetValue(Closed) ? "There was no gap." : "No gap is open.",
+                        limit,
+                        "process",
+                        "feed",
+                        "state",
+                        "found_at",
+                        "lost",
+                        "reason",
+                        "closed_by",
+                        "closed_at"
+                    );
+                }
             ),
-            List(
+            BrakeVerbs.With(
                 verbs,
-                "brakes",
-                "What Sync holds back by itself until a person looks: deletions, loops, dead letters",
-                "Nothing is held back.",
-                "select * from dashboard.brakes order by since",
-                "brake",
-                "customer_id",
-                "system",
-                "messages",
-                "since",
-                "reason",
-                "what_to_do"
+                List(
+                    verbs,
+                    "brakes",
+                    "What Sync holds back by itself until a person looks: deletions, loops, dead letters",
+                    "Nothing is held back.",
+                    "select * from dashboard.brakes order by since",
+                    "brake",
+                    "customer_id",
+                    "system",
+                    "messages",
+                    "since",
+                    "reason",
+                    "what_to_do"
+                )
             ),
             List(
                 verbs,
@@ -172,26 +188,46 @@ static class ViewVerbs
             }
         );
 
-    /// <summary>Each process keeps its own, so each schema is asked by itself: nothing joins across them.</summary>
-    static async Task<Rows> Gaps(Session session, int limit, CancellationToken cancellationToken)
+    /// <summary>
+    /// What the orchestrator knows: its own topics' gaps and those that adapters report of their vendors. Of adapters whose
+    /// tables are in this database, also what they lost of Kafka's; each schema is asked by itself, nothing joins across them.
+    /// </summary>
+    static async Task<Rows> Gaps(Session session, bool closed, int limit, CancellationToken cancellationToken)
     {
-        var parts = new List<Rows>();
+        List<Rows> parts =
+        [
+            await Rows.Read(
+                session.Database,
+                """
+                select process, id, system, feed, reason, lost, topic, partition, from_offset, to_offset, from_time, to_time,
+                       found_at, state, closed_by, closed_at
+                  from dashboard.feed_gaps where $1 or state = 'open' order by found_at
+                """,
+                limit,
+                cancellationToken,
+                closed
+            ),
+        ];
         foreach (var schema in await KernelSchemas.In(session.Database, cancellationToken))
+        {
+            if (schema == OrchestratorDb.Schema)
+                continue;
             parts.Add(
                 await Rows.Read(
                     session.Database,
                     $"""
-                    select '{schema}' as process, id, feed, reason,
-                           case when topic is not null
-                                then format('%s[%s] %s to %s', topic, partition, from_offset, to_offset)
-                                else format('%s to %s', coalesce(from_time::text, '?'), coalesce(to_time::text, '?')) end as lost,
+                    select '{schema}' as process, id, null::text as system, feed, reason,
+                           format('%s[%s] %s to %s', topic, partition, from_offset, to_offset) as lost,
                            topic, partition, from_offset, to_offset, from_time, to_time, found_at, state, closed_by, closed_at
-                      from {schema}.feed_gap where state = 'open' order by found_at
+                      from {schema}.feed_gap where topic is not null and ($1 or state = 'open') order by found_at
                     """,
                     limit,
-                    cancellationToken
+                    cancellationToken,
+                    closed
                 )
             );
+        }
+
         return Rows.Join(parts);
     }
 

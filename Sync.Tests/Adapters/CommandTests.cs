@@ -26,11 +26,31 @@ public sealed class CommandTests
         await frame.Do(Command(Operation.Delete, ext: ext));
         frame.Vendor.Calls.Clear();
 
+        await frame.Database.Execute(
+            $"""
+            insert into {frame.Schema}.dead_letter (id, direction, consumer_group, topic, key, value, reason_code, reason)
+            select gen_random_uuid(), 'in', 'g', 't', convert_to(k, 'UTF8'), '1', 'bad-json', 'broken'
+              from unnest(array['{Customer}', '{ext}', 'somebody else']) k
+            """
+        );
+
         var erase = Command(Operation.Erase, ext: ext);
         var answer = await frame.Do(erase);
 
         Assert.Equal((Outcome.Done, false, null), (answer.Outcome, answer.Gone, answer.Fields));
         Assert.Empty(frame.Vendor.Calls);
+        Assert.Equal(1, await frame.Database.Scalar<long>($"select count(*) from {frame.Schema}.dead_letter"));
+        // The receipt: the entries of create and update kept hashes; the deletion's had none.
+        Assert.Equal(
+            new Dictionary<string, long>
+            {
+                ["deadLetters"] = 2,
+                ["ledger"] = 2,
+                ["record"] = 0,
+                ["work"] = 0,
+            },
+            answer.Forgotten!.OrderBy(f => f.Key).ToDictionary()
+        );
         Assert.Equal(
             0L,
             await frame.Database.Scalar<long>(

@@ -93,7 +93,14 @@ public sealed class FailureTests
     [Fact]
     public async Task A_call_without_an_answer_in_time_has_an_unknown_outcome()
     {
-        await using var frame = await Start(options: new AdapterOptions { GatherMs = 5, CallTimeoutSeconds = 1 });
+        await using var frame = await Start(
+            options: new AdapterOptions
+            {
+                ListFirst = false,
+                GatherMs = 5,
+                CallTimeoutSeconds = 1,
+            }
+        );
         var hangs = true;
         frame.Vendor.Hangs = operation => operation == "create" && hangs;
         await frame.TakeIn(Create());

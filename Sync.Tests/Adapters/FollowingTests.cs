@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Time.Testing;
 using Sync.Adapter.Following;
+using Sync.Adapter.Hosting;
 using Sync.Adapter.Intake;
 using Sync.Adapter.Links;
 using Sync.Adapter.Vendors;
@@ -217,6 +218,104 @@ public sealed class FollowingTests
         Assert.Equal(1L, await stage.Frame.Database.Scalar<long>($"select count(*) from {stage.Frame.Schema}.scan"));
     }
 
+    // ---- an account in which something was before ----
+
+    static readonly AdapterOptions ListsFirst = new() { GatherMs = 5, CallTimeoutSeconds = 30 };
+
+    [Fact]
+    public async Task What_the_account_held_before_is_linked_by_its_e_mail_and_never_created_again()
+    {
+        await using var stage = await Stage.Start(options: ListsFirst);
+        var vendor = stage.Frame.Vendor;
+        var ada = vendor.Make(null, ("name", "Ada there"), ("email", "ADA@x.org"));
+        var owned = vendor.Make("c-9", ("name", "Owned"), ("email", "owned@x.org"));
+        var changed = vendor.Make(null, ("name", "Changed"), ("email", "changed@x.org"));
+        PushCustomer Create(string customer, string email) =>
+            Command(Operation.Create, Values(("name", "Ours"), ("email", email)), customer: customer);
+
+        // Before the account was listed nobody knows what is there, so nothing is created.
+        await stage.Frame.TakeIn(
+            Create("c-1", "ada@x.org"),
+            Create("c-2", "owned@x.org"),
+            Create("c-3", "changed@x.org"),
+            Create("c-4", "new@x.org")
+        );
+        await stage.Frame.Work();
+        Assert.Empty(vendor.Calls);
+        Assert.Equal(
+            4L,
+            await stage.Frame.Database.Scalar<long>(
+                $"select count(*) from {stage.Frame.Schema}.link where reason = 'first-listing' and due_at is not null"
+            )
+        );
+
+        await stage.ScanAll();
+        vendor.Edit(changed, "email", "other@x.org");
+        await stage.Frame.Work();
+
+        Assert.Equal(6, vendor.Live.Count);
+        var reports = (await stage.Frame.Reports()).ToDictionary(r => r.CustomerId);
+        var linked = reports["c-1"];
+        Assert.Equal((ada, false, Outcome.Done), (linked.ExternalId, linked.IdOnObject, linked.Outcome));
+        Assert.Equal("Ada there", linked.Fields!["name"]);
+        Assert.Empty(linked.Written!);
+        Assert.DoesNotContain(owned, reports.Values.Where(r => r.CustomerId != "c-9").Select(r => r.ExternalId));
+        Assert.NotEqual(changed, reports["c-3"].ExternalId);
+        Assert.True(reports["c-4"].IdOnObject);
+        // It was not touched: what the saga asks for next brings id and values.
+        Assert.Null(vendor.Live.Single(o => o.Id == ada).CustomerId);
+        await stage.Frame.Do(
+            Command(Operation.Update, Values(("name", "Ours")), expect: Values(("name", "Ada there")), ext: ada)
+        );
+        Assert.Equal("c-1", vendor.Live.Single(o => o.Id == ada).CustomerId);
+    }
+
+    [Fact]
+    public async Task Two_customers_with_one_e_mail_do_not_share_one_object()
+    {
+        await using var stage = await Stage.Start(options: ListsFirst);
+        var ada = stage.Frame.Vendor.Make(null, ("name", "Ada"), ("email", "ada@x.org"));
+        await stage.ScanAll();
+
+        await stage.Frame.TakeIn(
+            Command(Operation.Create, Values(("email", "ada@x.org")), customer: "c-1"),
+            Command(Operation.Create, Values(("email", "ada@x.org")), customer: "c-2")
+        );
+        await stage.Frame.Work();
+        await stage.Frame.BackoffsEnd();
+        await stage.Frame.Work();
+
+        Assert.Equal(
+            1L,
+            await stage.Frame.Database.Scalar<long>(
+                $"select count(*) from {stage.Frame.Schema}.link where ext = '{ada}'"
+            )
+        );
+    }
+
+    [Fact]
+    public async Task What_was_there_before_waits_for_an_import_and_what_comes_later_is_found()
+    {
+        await using var stage = await Stage.Start(options: ListsFirst);
+        var old = stage.Frame.Vendor.Make(null, ("name", "Old"), ("email", "old@x.org"));
+        stage.Feed.Tells(Page("1"));
+        await stage.Follow();
+        await stage.ScanAll();
+        await stage.Frame.Work();
+        Assert.Empty((await stage.Frame.Outbox.All(stage.Frame.Database)).OfType<ObjectFound>());
+
+        // Made while a feed was blind: the scan that closes the gap finds it, and only it.
+        var late = stage.Frame.Vendor.Make(null, ("name", "Late"), ("email", "late@x.org"));
+        await stage.Ask();
+        await stage.ScanAll();
+        await stage.Frame.Work();
+        Assert.Equal(
+            late,
+            Assert.Single((await stage.Frame.Outbox.All(stage.Frame.Database)).OfType<ObjectFound>()).ExternalId
+        );
+        Assert.NotEqual(old, late);
+    }
+
     [Fact]
     public async Task What_is_equal_and_idle_costs_a_scan_neither_work_nor_a_call()
     {
@@ -357,6 +456,41 @@ public sealed class FollowingTests
     }
 
     [Fact]
+    public async Task Who_asks_for_a_list_is_told_every_object_once_also_after_a_crash()
+    {
+        await using var stage = await Stage.Start();
+        var ext = await stage.Linked("Ada");
+        for (var i = 0; i < 5; i++)
+            stage.Frame.Vendor.Make(null, ("name", $"Stranger {i}"));
+        stage.Listing.PageSize = 2;
+        stage.Listing.CrashesAfter = 1;
+        var calls = stage.Frame.Vendor.Calls.Count;
+        var request = Guid.NewGuid();
+        var requests = new ScanRequests(stage.Frame.AdapterSchema);
+        await using (var connection = await stage.Frame.Database.DataSource.OpenConnectionAsync())
+        {
+            // Asked twice, as by a message that came twice.
+            await requests.Write([new(request), new(request)], connection, default);
+            await requests.Write([new(request)], connection, default);
+        }
+
+        Assert.NotEqual(TimeSpan.Zero, await stage.Scan());
+        await stage.Restart();
+        await stage.ScanAll();
+
+        var told = (await stage.Frame.Outbox.All(stage.Frame.Database)).OfType<ObjectsListed>().ToList();
+        Assert.All(told, t => Assert.Equal((request, "vendor"), (t.RequestId, t.System)));
+        var objects = told.SelectMany(t => t.Objects).ToList();
+        Assert.Equal(6, objects.Count);
+        Assert.Equal(6, objects.Select(o => o.ExternalId).Distinct().Count());
+        Assert.Equal(Customer, objects.Single(o => o.ExternalId == ext).CustomerId);
+        Assert.Equal(["email", "name", "phone"], objects[0].Fields.Keys.Order(StringComparer.Ordinal));
+        Assert.Equal([.. Enumerable.Repeat(false, told.Count - 1), true], told.Select(t => t.Done));
+        Assert.Equal(0, await stage.Frame.WorkRows());
+        Assert.Equal(calls, stage.Frame.Vendor.Calls.Count);
+    }
+
+    [Fact]
     public async Task A_scan_begins_by_itself_when_the_last_one_is_old()
     {
         await using var stage = await Stage.Start();
@@ -473,7 +607,8 @@ public sealed class FollowingTests
                 new AdapterSystem("vendor"),
                 frame.Map,
                 frame.Hints,
-                frame.Outbox
+                frame.Outbox,
+                frame.Options
             );
             Listing = new FakeListing(frame.Vendor);
         }
@@ -486,9 +621,9 @@ public sealed class FollowingTests
         public FeedLease Lease { get; private set; } = null!;
         public FeedLease ScanLease { get; private set; } = null!;
 
-        public static async Task<Stage> Start(bool takeLeases = true)
+        public static async Task<Stage> Start(bool takeLeases = true, AdapterOptions? options = null)
         {
-            var stage = new Stage(await Frame.Start());
+            var stage = new Stage(await Frame.Start(options: options));
             if (takeLeases)
                 await stage.Restart();
             return stage;

@@ -32,7 +32,7 @@ sealed class Frame : IAsyncDisposable
         Vendor = new FakeVendor(map);
         arrange?.Invoke(Vendor);
         Signal = new WorkSignal();
-        Store = new LinkStore(database.DataSource, Schema, Outbox);
+        Store = new LinkStore(database.DataSource, Schema, Outbox, options.ListFirst);
         Writer = new WorkWriter(AdapterSchema, Signal);
         Hints = new HintIntake(AdapterSchema, Writer);
         Rules = new Rules(map, Vendor.Traits, "test", "hash");
@@ -71,6 +71,15 @@ sealed class Frame : IAsyncDisposable
     public Workers Workers { get; }
     public TestMayWork MayWork { get; } = new();
 
+    /// <summary>What most tests run with: an account in which nothing was before.</summary>
+    public static AdapterOptions Quick { get; } =
+        new()
+        {
+            GatherMs = 5,
+            CallTimeoutSeconds = 30,
+            ListFirst = false,
+        };
+
     public static async Task<Frame> Start(
         Action<FakeVendor>? vendor = null,
         string onDelete = "delete",
@@ -82,12 +91,7 @@ sealed class Frame : IAsyncDisposable
             await TestContext.Current.GetFixture<AdapterDatabase>()
             ?? throw new InvalidOperationException("the assembly has no AdapterDatabase");
         var database = await databases.Get();
-        var frame = new Frame(
-            database,
-            MapOf(onDelete, guard),
-            vendor,
-            options ?? new AdapterOptions { GatherMs = 5, CallTimeoutSeconds = 30 }
-        );
+        var frame = new Frame(database, MapOf(onDelete, guard), vendor, options ?? Quick);
         await database.Execute(
             string.Concat([
                 AdapterTables.Create(frame.Schema),
@@ -99,6 +103,7 @@ sealed class Frame : IAsyncDisposable
                         || t.Contains(".dead_letter (", StringComparison.Ordinal)
                     ),
                 FollowingTables.Create(frame.Schema),
+                StrangerTables.Create(frame.Schema),
                 TestOutbox.Table(frame.Schema),
             ])
         );

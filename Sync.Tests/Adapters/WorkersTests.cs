@@ -20,7 +20,7 @@ public sealed class WorkersTests
     {
         await using var frame = await Start(
             v => v.Traits = v.Traits with { MaxBatch = 50, MaxReadBatch = 200 },
-            options: new AdapterOptions { GatherMs = 100 }
+            options: new AdapterOptions { ListFirst = false, GatherMs = 100 }
         );
         await frame.TakeIn([.. Enumerable.Range(0, 200).Select(i => Create($"c{i}"))]);
 
@@ -38,7 +38,12 @@ public sealed class WorkersTests
     {
         await using var frame = await Start(
             v => v.Traits = v.Traits with { MaxBatch = 1 },
-            options: new AdapterOptions { GatherMs = 5, Workers = 3 }
+            options: new AdapterOptions
+            {
+                ListFirst = false,
+                GatherMs = 5,
+                Workers = 3,
+            }
         );
         var running = 0;
         var most = 0;
@@ -109,7 +114,14 @@ public sealed class WorkersTests
     [Fact]
     public async Task A_stop_gives_lanes_back_at_once_and_another_worker_ends_what_was_begun()
     {
-        await using var frame = await Start(options: new AdapterOptions { GatherMs = 5, StopSeconds = 1 });
+        await using var frame = await Start(
+            options: new AdapterOptions
+            {
+                ListFirst = false,
+                GatherMs = 5,
+                StopSeconds = 1,
+            }
+        );
         var hangs = true;
         frame.Vendor.Hangs = operation => operation == "create" && hangs;
         await frame.TakeIn(Create("c1"));

@@ -75,6 +75,10 @@ static class PublishedContract
         [typeof(IgnoreObject)] = "Operator: hide a parked object until its reason changes.",
         [typeof(ForgetObject)] = "Customer to object: the person was erased; forget the record, keep the id.",
         [typeof(ReadObject)] = "Read an object that is no customer's yet, and report it as found.",
+        [typeof(RequestScan)] = "List every object of the vendor, and tell what each is; nothing is written.",
+        [typeof(ObjectsListed)] = "A part of what a vendor holds, because somebody asked.",
+        [typeof(Compare)] = "Operator: compare a vendor's objects with the golden record, and act on it if asked to.",
+        [typeof(ApplyFindings)] = "Orchestrator to itself: act on the next piece of what a comparison found.",
         [typeof(FeedGapReported)] = "A window in which a feed may have lost changes, opened or closed.",
     };
 
@@ -206,7 +210,7 @@ static class PublishedContract
         var sample = Sample(message);
         var body = sample["body"]!.AsObject();
         var key = body.Single(member =>
-            member.Key is "customerId" or "externalId" or "feed" && IsKey(member.Value)
+            member.Key is "customerId" or "externalId" or "feed" or "requestId" or "comparisonId" && IsKey(member.Value)
         ).Key;
 
         return new JsonObject

@@ -131,6 +131,7 @@ public sealed class WireTests
             VendorRequestId = "req_1",
             Calls = 0.5,
             DurationMs = 12,
+            Forgotten = new() { ["ledger"] = 3, ["record"] = 1 },
         },
         new ObjectFound
         {
@@ -269,6 +270,32 @@ public sealed class WireTests
             ExternalId = "cus_9",
         },
         new ReadObject { System = "billing", ExternalId = "cus_9" },
+        new RequestScan { System = "billing", RequestId = Command },
+        new ObjectsListed
+        {
+            System = "billing",
+            RequestId = Command,
+            Objects =
+            [
+                new()
+                {
+                    ExternalId = "cus_9",
+                    CustomerId = "c-1",
+                    Fields = Write,
+                },
+            ],
+            Done = true,
+        },
+        new Compare
+        {
+            ComparisonId = Command,
+            System = "billing",
+            Kind = ComparisonKind.Import,
+            Apply = true,
+            RequestedBy = "kim",
+            RequestedAt = Now,
+        },
+        new ApplyFindings { ComparisonId = Command, After = "object:cus_9" },
     ];
 
     static readonly MessageCatalog Catalog = MakeCatalog();

@@ -59,6 +59,10 @@ public sealed class CommandLineTests(CommandLineStage stage) : IClassFixture<Com
             ["budget"],
             ["dead-letters", "list"],
             ["dead-letters", "show", "0b6f0d4c-8f0a-4f0e-8a3e-7f6f7b0f6a52"],
+            ["object", "list"],
+            ["object", "show", "crm", "crm-7"],
+            ["customer", "erase", "json-kept", "--yes", "--wait", "1"],
+            ["customer", "receipt", "json-kept"],
             ["customer", "show"],
         ];
         var text = new StringBuilder();
@@ -216,14 +220,179 @@ public sealed class CommandLineTests(CommandLineStage stage) : IClassFixture<Com
         Assert.Equal(ExitCodes.NotFound, (await stage.Run("object", "retry", "crm", "nothing")).ExitCode);
         Assert.Equal(ExitCodes.Nothing, (await stage.Run("customer", "release-loop", "kept")).ExitCode);
 
-        var refused = await stage.Run("customer", "erase", "kept");
-        Assert.Equal(ExitCodes.Refused, refused.ExitCode);
-        Assert.Equal(ExitCodes.NotFound, (await stage.Run("customer", "receipt", "kept")).ExitCode);
-        Assert.Equal(0, (await stage.Run("customer", "erase", "kept", "--yes")).ExitCode);
-        var receipt = await stage.Run("customer", "receipt", "kept");
-        Assert.Equal(0, receipt.ExitCode);
-        Assert.Contains("operator.erase", receipt.Out, StringComparison.Ordinal);
-        Assert.Contains("not finished", receipt.Out, StringComparison.Ordinal);
+        var listed = await stage.Run("object", "list", "--system", "crm", "--state", "parked", "--json");
+        Assert.Contains(
+            "crm-i",
+            JsonNode.Parse(listed.Out)!["items"]!.AsArray().Select(i => (string?)i!["externalId"])
+        );
+        Assert.DoesNotContain(
+            Personal,
+            (await stage.Run("object", "show", "crm", "crm-7")).Out,
+            StringComparison.Ordinal
+        );
+        Assert.Contains(
+            Personal,
+            (await stage.Run("object", "show", "crm", "crm-7", "--values")).Out,
+            StringComparison.Ordinal
+        );
+        Assert.Equal(ExitCodes.NotFound, (await stage.Run("object", "show", "crm", "nothing")).ExitCode);
+        Assert.Equal(ExitCodes.Refused, (await stage.Run("object", "list", "--state", "gone")).ExitCode);
+    }
+
+    [Fact]
+    public async Task A_person_is_erased_and_the_receipt_says_what_was_forgotten_where()
+    {
+        await using (var story = await Scenario.InStep())
+        {
+            await story.Deleted();
+            await story.AnswerAll();
+            await stage.Database.Insert("erased-one", story.Customer);
+        }
+
+        Assert.Equal(ExitCodes.Refused, (await stage.Run("customer", "erase", "erased-one")).ExitCode);
+        Assert.Equal(ExitCodes.NotFound, (await stage.Run("customer", "receipt", "erased-one")).ExitCode);
+        var unsure = await CommandLineStage.Run(stage.Settings, "no", "customer", "erase", "erased-one");
+        Assert.Equal(ExitCodes.Nothing, unsure.ExitCode);
+
+        var erasing = stage.Run("customer", "erase", "erased-one", "--yes", "--wait", "60");
+        foreach (var system in (string[])["billing", "crm"])
+        {
+            var command = (
+                await Eventually.Get(
+                    () =>
+                        stage.Database.Rows(
+                            $"select s.sent ->> 'id', s.sent ->> 'gen' from sync.customer c cross join lateral dashboard.state_systems(c.systems) s where c.customer_id = 'erased-one' and s.system = '{system}' and s.sent ->> 'op' = 'erase'"
+                        ),
+                    rows => rows.Count == 1,
+                    $"{system} is asked to forget"
+                )
+            )[0]
+                .Split('|');
+            await stage.Produce(
+                Topics.Reports(system),
+                "erased-one",
+                "sync.customer.reported.v1",
+                $$"""{"system":"{{system}}","customerId":"erased-one","generation":{{command[1]}},"obs":99,"ack":"{{command[0]}}","outcome":"done","forgotten":{"ledger":3,"record":1} }"""
+            );
+        }
+
+        var printed = await erasing;
+        Assert.Equal((0, ""), (printed.ExitCode, printed.Error));
+        Assert.Contains("ledger 3, record 1", printed.Out, StringComparison.Ordinal);
+        Assert.Contains("timeline ", printed.Out, StringComparison.Ordinal);
+        Assert.Contains("crm: deleted", printed.Out, StringComparison.Ordinal);
+        Assert.Contains("forgotten by everybody", printed.Out, StringComparison.Ordinal);
+        var receipt = await stage.Run("customer", "receipt", "erased-one", "--json");
+        Assert.NotNull(JsonNode.Parse(receipt.Out)!["erasedAt"]);
+        Assert.Equal(ExitCodes.Nothing, (await stage.Run("customer", "erase", "erased-one", "--yes")).ExitCode);
+    }
+
+    [Fact]
+    public async Task An_erasure_that_nobody_answers_is_not_called_done()
+    {
+        await stage.Database.InsertOneOfEach("late-");
+
+        var printed = await stage.Run("customer", "erase", "late-kept", "--yes", "--wait", "1", "--json");
+
+        Assert.Equal(ExitCodes.Pending, printed.ExitCode);
+        var document = JsonNode.Parse(printed.Out)!;
+        Assert.Equal("pending", (string?)document["outcome"]);
+        Assert.Null((string?)document["receipt"]?["erasedAt"]);
+    }
+
+    [Fact]
+    public async Task All_that_a_brake_holds_is_released_at_once()
+    {
+        // Held in the one system that no other test's customers are held in.
+        foreach (var id in (string[])["br-1", "br-2"])
+        {
+            await using var story = await Scenario.InStep(TestRules.TwoWay with { DeletionBrake = (_, _) => true });
+            await story.Gone(TestRules.Crm);
+            await stage.Database.Insert(id, story.Customer);
+        }
+
+        Assert.Equal(ExitCodes.Refused, (await stage.Run("brakes", "release", "deletions", "crm", "maybe")).ExitCode);
+        Assert.Equal(ExitCodes.Refused, (await stage.Run("brakes", "release", "deletions", "crm", "restore")).ExitCode);
+        var released = await stage.Run("brakes", "release", "deletions", "crm", "restore", "--yes");
+
+        Assert.Equal(0, released.ExitCode);
+        Assert.Contains("release br-1: done", released.Out, StringComparison.Ordinal);
+        Assert.Contains("release br-2: done", released.Out, StringComparison.Ordinal);
+        Assert.Empty(
+            await stage.Database.Rows(
+                "select customer_id from dashboard.brakes where brake = 'deletion' and system = 'crm'"
+            )
+        );
+        Assert.Equal(
+            ExitCodes.Nothing,
+            (await stage.Run("brakes", "release", "deletions", "crm", "restore", "--yes")).ExitCode
+        );
+        Assert.Equal(ExitCodes.Nothing, (await stage.Run("brakes", "release", "loops", "--yes")).ExitCode);
+    }
+
+    [Fact]
+    public async Task Gaps_of_topics_and_of_vendors_feeds_are_shown_open_and_closed()
+    {
+        await stage.Produce(
+            Topics.Reports("crm"),
+            "events",
+            "sync.feed.gap.v1",
+            """{"gapId":"5f5f3c1e-55a3-4a55-9c7b-0d8f5c0d3b77","system":"crm","feed":"events","reason":"expired","openedAt":"2026-01-02T03:04:05.000Z"}"""
+        );
+        await Eventually.Is(
+            async () => (await stage.Run("gaps")).Out.Contains("expired", StringComparison.Ordinal),
+            "the vendor's gap is shown"
+        );
+
+        await stage.Produce(
+            Topics.Reports("crm"),
+            "events",
+            "sync.feed.gap.v1",
+            """{"gapId":"5f5f3c1e-55a3-4a55-9c7b-0d8f5c0d3b77","system":"crm","feed":"events","reason":"expired","openedAt":"2026-01-02T03:04:05.000Z","closedAt":"2026-01-02T04:04:05.000Z"}"""
+        );
+        await Eventually.Is(
+            async () => !(await stage.Run("gaps")).Out.Contains("expired", StringComparison.Ordinal),
+            "it is closed"
+        );
+        var all = JsonNode.Parse((await stage.Run("gaps", "--closed", "--json")).Out)!["items"]!.AsArray();
+        var gap = Assert.Single(all, g => (string?)g!["system"] == "crm")!;
+        Assert.Equal(
+            ("crm", "closed", "scan"),
+            ((string?)gap["process"], (string?)gap["state"], (string?)gap["closedBy"])
+        );
+    }
+
+    [Fact]
+    public async Task What_waits_has_a_reason_that_is_explained_by_a_command_and_stands_in_the_document()
+    {
+        var comment = (
+            await stage.Database.Rows(
+                "select col_description('dashboard.attention'::regclass, attnum) from pg_attribute where attrelid = 'dashboard.attention'::regclass and attname = 'reason'"
+            )
+        )[0];
+        var reasons = comment[(comment.IndexOf(':', StringComparison.Ordinal) + 1)..]
+            .Split([',', ';', '.', ' '], StringSplitOptions.RemoveEmptyEntries);
+
+        Assert.Equal(
+            reasons.Order(StringComparer.Ordinal),
+            AttentionVerbs.Explanations.Keys.Order(StringComparer.Ordinal)
+        );
+        var document = Repository.Read("docs/operate.md");
+        Assert.Empty(reasons.Where(r => !document.Contains($"| `{r}` |", StringComparison.Ordinal)));
+        foreach (var (reason, explanation) in AttentionVerbs.Explanations)
+        {
+            var verbs = explanation.Commands.Where(c => c.StartsWith("./sync ", StringComparison.Ordinal)).ToList();
+            Assert.True(verbs.Count > 0, $"{reason} has no command");
+            foreach (var verb in verbs)
+            {
+                var words = verb.Split(' ', StringSplitOptions.RemoveEmptyEntries);
+                var command = CommandLine
+                    .Root(Nowhere)
+                    .Subcommands.Single(c => c.Name == words[1])
+                    .Subcommands.SingleOrDefault(c => c.Name == words[2]);
+                Assert.True(command is not null, $"{reason} names {verb}, which is no command");
+            }
+        }
     }
 
     [Fact]
@@ -435,8 +604,8 @@ public sealed class CommandLineTests(CommandLineStage stage) : IClassFixture<Com
         {
             JsonObject document => document.SelectMany(m =>
                 // Names of systems and fields are data.
-                Members(m.Value, $"{path}.{(path is ".systems" or ".golden" ? "*" : m.Key)}")
-                    .Prepend($"{path}.{(path is ".systems" or ".golden" ? "*" : m.Key)}")
+                Members(m.Value, $"{path}.{(path is ".systems" or ".golden" or ".receipt.systems" ? "*" : m.Key)}")
+                    .Prepend($"{path}.{(path is ".systems" or ".golden" or ".receipt.systems" ? "*" : m.Key)}")
             ),
             JsonArray array => array.SelectMany(item => Members(item, path + "[]")),
             _ => [],

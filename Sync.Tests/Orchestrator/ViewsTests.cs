@@ -412,6 +412,12 @@ public sealed class ViewsTests(ViewsTests.Filled filled) : IClassFixture<ViewsTe
                        'handler', 'a type and a frame' from generate_series(1, 50);
                 insert into sync.dead_letter (id, direction, consumer_group, topic, key, value, reason_code, reason)
                 values (gen_random_uuid(), 'in', 'g', 'product.customers.v1', '{OrchestratorDatabase.Personal}', '1', 'bad-key', 'no id');
+                insert into sync.feed_gap (feed, reason, system) values ('events', 'expired', 'crm');
+                with run as (
+                  insert into sync.comparison (id, system, kind, apply, requested_by, asked_at)
+                  values (gen_random_uuid(), 'crm', 'import', false, 'kim', now()) returning id)
+                insert into sync.comparison_finding (comparison_id, subject, external_id, class)
+                select id, 'object:crm-7', 'crm-7', 'create' from run;
                 """
             );
         }

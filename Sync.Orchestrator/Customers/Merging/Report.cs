@@ -49,6 +49,9 @@ sealed record Report
     /// <summary>What changed may be a write of ours that a restored adapter has forgotten.</summary>
     public bool InDoubt { get; init; }
 
+    /// <summary>Of an erasure: rows that the adapter forgot, by what they were.</summary>
+    public IReadOnlyDictionary<string, long> Forgotten { get; init; } = new Dictionary<string, long>();
+
     public bool FromProduct => System == SystemNames.Product;
 
     public static Report Of(CustomerReported report) =>
@@ -73,6 +76,7 @@ sealed record Report
             ReplacedBy = report.ReplacedBy,
             ReplacedByCustomer = report.ReplacedByCustomer,
             InDoubt = report.InDoubt,
+            Forgotten = report.Forgotten ?? [],
         };
 
     public static Report Of(CustomerSnapshot snapshot, SystemMap product)

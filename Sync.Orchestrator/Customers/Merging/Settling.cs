@@ -308,7 +308,21 @@ static class Settling
         }
 
         system.ErasedAt = moment.Now;
-        decision.Notes.Add(new Note(Codes.Erased, report.System));
+        // In the words of our own tables' row; an adapter of before says no numbers.
+        decision.Notes.Add(
+            new Note(Codes.Erased, report.System)
+            {
+                Reason =
+                    report.Forgotten.Count == 0
+                        ? null
+                        : string.Join(
+                            ", ",
+                            report
+                                .Forgotten.OrderBy(f => f.Key, StringComparer.Ordinal)
+                                .Select(f => string.Create(CultureInfo.InvariantCulture, $"{f.Key} {f.Value}"))
+                        ),
+            }
+        );
         if (!Pumping.Vendors(rules).All(name => sync.System(name).ErasedAt is not null))
             return;
         sync.ErasedAt = moment.Now;

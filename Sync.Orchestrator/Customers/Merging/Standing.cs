@@ -1,5 +1,3 @@
-using System.Security.Cryptography;
-using System.Text;
 using Sync.Contracts.Customers;
 using Sync.Mapping;
 
@@ -29,10 +27,7 @@ static class Standing
     }
 
     /// <summary>A hash, so that a search for the same person needs no e-mail outside the golden record.</summary>
-    public static byte[]? EmailKey(string? email) =>
-        Normaliser.Key(Paths.Email, email) is { } key
-            ? SHA256.HashData(Encoding.UTF8.GetBytes("sync:email:" + key))
-            : null;
+    public static byte[]? EmailKey(string? email) => Normaliser.EmailKey(email);
 
     static bool IsBehind(CustomerSync sync, string name, Rules rules)
     {

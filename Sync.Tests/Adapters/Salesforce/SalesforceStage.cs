@@ -48,6 +48,8 @@ sealed class SalesforceStage : IAsyncDisposable
                         ["Salesforce:PubSubUrl"] = sandbox.Host.SalesforceEventsAddress.ToString(),
                         ["Salesforce:PubSubCa"] = sandbox.Host.SalesforceEventsCa,
                         ["Salesforce:SweepSeconds"] = "86400",
+                        // An account in which nothing was before; what was is a test of its own.
+                        ["Adapter:ListFirst"] = "false",
                         ["Adapter:GatherMs"] = "5",
                         ["Adapter:BackoffMaxSeconds"] = "1",
                     }
@@ -82,6 +84,7 @@ sealed class SalesforceStage : IAsyncDisposable
                 .. MessagingTables.Create("salesforce"),
                 AdapterTables.Create("salesforce"),
                 FollowingTables.Create("salesforce"),
+                StrangerTables.Create("salesforce"),
                 TestOutbox.Table("salesforce"),
             ])
         );

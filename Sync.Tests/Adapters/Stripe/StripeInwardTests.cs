@@ -145,6 +145,25 @@ public sealed class StripeInwardTests
         Assert.True((long)stage.Stripe.Webhooks.State()["deliveries"]!["lost"]! >= 3);
     }
 
+    [Fact]
+    public async Task What_stripe_held_before_is_linked_by_its_e_mail_and_not_created_again()
+    {
+        await using var stage = await StripeStage.Start(settings: ("Adapter:ListFirst", "true"));
+        var here = stage.Make("""{ "name": "Ada", "email": "ADA@x.org" }""");
+        var stranger = stage.Make("""{ "name": "Bob", "email": "bob@x.org" }""");
+        await stage.RunAll();
+
+        var linked = await stage.Created("c-1", ("name", "Ada L."), ("email", "ada@x.org"));
+        var made = await stage.Created("c-2", ("name", "Cay"), ("email", "cay@x.org"));
+
+        Assert.Equal((here, false), (linked.ExternalId, linked.IdOnObject));
+        Assert.Equal("Ada", linked.Fields!["name"]);
+        Assert.DoesNotContain(made.ExternalId, (string?[])[here, stranger]);
+        Assert.Equal(1, stage.Sandbox.Host.Calls.Of("stripe").Operations.GetValueOrDefault("customers.create"));
+        // Whom nobody asks about is left alone.
+        Assert.Empty((await stage.Outbox.All(stage.Database)).OfType<ObjectFound>());
+    }
+
     // ---- the feed alone ----
 
     static async Task<(List<FeedPage> Pages, string? Cursor)> Follow(StripeStage stage, string? cursor)

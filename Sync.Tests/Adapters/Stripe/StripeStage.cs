@@ -52,6 +52,8 @@ sealed class StripeStage : IAsyncDisposable
                         ["Stripe:WritesPerSecond"] = "1000",
                         ["Stripe:WebhookSecrets"] = Secret,
                         ["Stripe:EventsSeconds"] = "3600",
+                        // An account in which nothing was before; what was is a test of its own.
+                        ["Adapter:ListFirst"] = "false",
                         ["Adapter:GatherMs"] = "5",
                     }
                 )
@@ -95,6 +97,7 @@ sealed class StripeStage : IAsyncDisposable
                 .. MessagingTables.Create("stripe"),
                 AdapterTables.Create("stripe"),
                 FollowingTables.Create("stripe"),
+                StrangerTables.Create("stripe"),
                 WebhookTable.Create("stripe"),
                 WebhookTable.AddTraces("stripe"),
                 TestOutbox.Table("stripe"),

@@ -1,0 +1,265 @@
+using System.Globalization;
+using System.Text.Json.Nodes;
+using Npgsql;
+using NpgsqlTypes;
+using Sync.Contracts;
+using Sync.Contracts.Requests;
+using Sync.Contracts.Systems;
+using Sync.Messaging.Batching;
+using Sync.Orchestrator.Customers;
+using Sync.Orchestrator.Storage;
+
+namespace Sync.Orchestrator.Comparing;
+
+/// <summary>What a message writes about a comparison, in the transaction of its batch.</summary>
+abstract record ComparisonRow
+{
+    internal sealed record Begin(Compare Ask) : ComparisonRow;
+
+    internal sealed record Judged(
+        Guid Id,
+        string System,
+        IReadOnlyList<(ListedObject Object, byte[]? EmailKey, Finding Finding)> Findings
+    ) : ComparisonRow;
+
+    internal sealed record Close(Guid Id, string System) : ComparisonRow;
+
+    internal sealed record Applied(Guid Id, string[] Subjects, bool Finished) : ComparisonRow;
+}
+
+/// <summary>As a batch keeps it: one type for all of them, so that they are written in the order of the messages.</summary>
+sealed record ComparisonWrite(ComparisonRow Row);
+
+/// <summary>The SQL of comparisons. All of it may be repeated: a copy of a message changes nothing.</summary>
+sealed class ComparisonStore : IBatchRowWriter<ComparisonWrite>
+{
+    const string S = OrchestratorDb.Schema;
+
+    /// <summary>Comparisons of a kind and system that are kept, with what they found.</summary>
+    const int Kept = 3;
+
+    /// <summary>One of which nothing was heard for so long makes way for the next.</summary>
+    const string Stale = "interval '6 hours'";
+
+    const string BeginSql = $"""
+        with stale as (
+               update {S}.comparison set state = 'done', finished_at = now()
+                where system = $2 and id <> $1 and state <> 'done' and coalesce(heard_at, asked_at) < now() - {Stale}),
+             old as (
+               delete from {S}.comparison where id in (
+                 select id from {S}.comparison where system = $2 and kind = $3 and state = 'done'
+                  order by asked_at desc offset $7))
+        insert into {S}.comparison (id, system, kind, apply, requested_by, asked_at) values ($1, $2, $3, $4, $5, $6)
+        on conflict do nothing
+        """;
+
+    const string JudgedSql = $$"""
+        insert into {{S}}.comparison_finding
+          (comparison_id, subject, correlation_id, external_id, customer_id, carries_id, email_key, class, paths, costs)
+        select $1, 'object:' || ext, correlation_id, ext, customer_id, carries_id, email_key, class,
+               coalesce(string_to_array(nullif(paths, ''), ','), '{}'), costs::jsonb
+          from unnest($2, $3, $4, $5, $6, $7, $8, $9) u(ext, correlation_id, customer_id, carries_id, email_key, class, paths, costs)
+         where exists (select from {{S}}.comparison where id = $1 and state = 'listing')
+        on conflict (comparison_id, subject) do update set
+          customer_id = excluded.customer_id, carries_id = excluded.carries_id, email_key = excluded.email_key,
+          class = excluded.class, paths = excluded.paths, costs = excluded.costs
+        """;
+
+    const string SeenSql =
+        $"update {S}.comparison set seen = seen + $2, heard_at = now() where id = $1 and state = 'listing'";
+
+    /// <summary>
+    /// What only the whole list tells, one statement after the other. $1 the comparison, $2 the system. Whoever changed since
+    /// the comparison began may have done so behind the list's back, and is not called missing.
+    /// </summary>
+    static readonly string[] CloseSql =
+    [
+            // Linked, without our id on it: found by the slot that names it.
+            $"""
+            update {S}.comparison_finding f
+               set class = '{FindingClasses.IdLacking}', customer_id = c.customer_id, paths = array[]::text[],
+                   costs = jsonb_build_object($2::text || ' read', 1, $2::text || ' update', 1)
+              from {S}.customer c
+             where f.comparison_id = $1 and not f.carries_id
+               and c.current_state in ('{nameof(Stage.Proposed)}', '{nameof(Stage.Live)}')
+               and c.systems #>> array['systems', $2::text, 'ext'] = f.external_id
+            """,
+            // Waits already: for a person, or for its customer's answer.
+            $$"""
+            update {{S}}.comparison_finding f
+               set class = case o.current_state when 'Parked' then '{{FindingClasses.Parked}}' else '{{FindingClasses.Waiting}}' end,
+                   customer_id = o.customer_id, costs = '{}'
+              from {{S}}.found_object o
+             where f.comparison_id = $1 and o.correlation_id = f.correlation_id and o.current_state in ('Parked', 'Asking')
+               and f.class = any(array['{{FindingClasses.Create}}', '{{FindingClasses.Link}}', '{{FindingClasses.Ambiguous}}',
+                                       '{{FindingClasses.Duplicate}}', '{{FindingClasses.UnknownCustomer}}', '{{FindingClasses.OneWay}}'])
+            """,
+            // Several objects of one person: the first becomes the customer's, the others are second objects.
+            $"""
+            update {S}.comparison_finding f
+               set class = '{FindingClasses.Duplicate}', customer_id = first.customer_id, paths = array[]::text[],
+                   costs = jsonb_build_object($2::text || ' read', 1)
+              from (select subject, customer_id, email_key, class,
+                           min(subject) over by_customer as of_customer, min(subject) over by_email as of_email
+                      from {S}.comparison_finding
+                     where comparison_id = $1 and class in ('{FindingClasses.Create}', '{FindingClasses.Link}')
+                    window by_customer as (partition by class, customer_id),
+                           by_email as (partition by class, email_key)) o
+              join {S}.comparison_finding first
+                on first.comparison_id = $1
+               and first.subject = case o.class when '{FindingClasses.Link}' then o.of_customer else o.of_email end
+             where f.comparison_id = $1 and f.subject = o.subject and first.subject <> f.subject
+               and (o.class = '{FindingClasses.Link}' or o.email_key is not null)
+            """,
+        $"""
+            insert into {S}.comparison_finding (comparison_id, subject, external_id, customer_id, class, costs)
+            select $1, 'customer:' || c.customer_id, s.ext, c.customer_id,
+                   case when s.gone then '{FindingClasses.DeletionHeld}' else '{FindingClasses.Missing}' end,
+                   jsonb_build_object($2::text || ' read', 1)
+              from {S}.customer c
+             cross join lateral (
+                   select c.systems #>> array['systems', $2::text, 'ext'] as ext,
+                          coalesce((c.systems #>> array['systems', $2::text, 'gone'])::boolean, false) as gone) s
+              join {S}.comparison r on r.id = $1 and r.kind = 'reconcile'
+             where c.current_state = '{nameof(Stage.Live)}' and s.ext is not null and c.since < r.asked_at
+               and not exists (select from {S}.comparison_finding f
+                                where f.comparison_id = $1 and f.subject = 'object:' || s.ext)
+            on conflict do nothing
+            """,
+        $"""
+            insert into {S}.comparison_finding (comparison_id, subject, customer_id, class)
+            select $1, 'customer:' || c.customer_id, c.customer_id,
+                   case when $2 = any(c.behind) then '{FindingClasses.Waiting}' else '{FindingClasses.Refused}' end
+              from {S}.customer c
+              join {S}.comparison r on r.id = $1 and r.kind = 'reconcile'
+             where c.current_state = '{nameof(Stage.Live)}' and c.since < r.asked_at
+               and c.systems #>> array['systems', $2::text, 'ext'] is null
+               and (c.behind <> array[]::text[] or c.attention is not null or c.ignored is not null)
+               and c.systems #>> array['systems', $2::text, 'gone'] is distinct from 'true'
+            on conflict do nothing
+            """,
+        $"""
+            update {S}.comparison c
+               set seen = n.objects, same = n.same, listed_at = now(), heard_at = now(),
+                   state = case when c.apply then 'applying' else 'done' end,
+                   finished_at = case when c.apply then null else now() end
+              from (select count(*) filter (where subject like 'object:%') as objects,
+                           count(*) filter (where class = '{FindingClasses.Same}') as same
+                      from {S}.comparison_finding where comparison_id = $1) n
+             where c.id = $1 and c.state = 'listing'
+            """,
+        $"delete from {S}.comparison_finding where comparison_id = $1 and class = '{FindingClasses.Same}'",
+    ];
+
+    const string AppliedSql = $"""
+        with acted as (
+               update {S}.comparison_finding set applied = true
+                where comparison_id = $1 and subject = any($2) and not applied
+               returning 1)
+        update {S}.comparison
+           set applied = applied + (select count(*) from acted), heard_at = now(),
+               state = case when $3 then 'done' else state end,
+               finished_at = case when $3 then now() else finished_at end
+         where id = $1 and state = 'applying'
+        """;
+
+    public async Task Write(
+        IReadOnlyList<ComparisonWrite> rows,
+        NpgsqlConnection connection,
+        CancellationToken cancellationToken
+    )
+    {
+        // In the order of the messages: a list ends after its last part.
+        foreach (var write in rows)
+        {
+            switch (write.Row)
+            {
+                case ComparisonRow.Begin { Ask: var ask }:
+                    await Execute(
+                        connection,
+                        BeginSql,
+                        cancellationToken,
+                        ask.ComparisonId,
+                        ask.System,
+                        NameOf(ask.Kind),
+                        ask.Apply,
+                        ask.RequestedBy,
+                        ask.RequestedAt.ToUniversalTime(),
+                        Kept
+                    );
+                    break;
+                case ComparisonRow.Judged judged:
+                    await Judged(judged, connection, cancellationToken);
+                    break;
+                case ComparisonRow.Close close:
+                    foreach (var statement in CloseSql)
+                        await Execute(
+                            connection,
+                            statement,
+                            cancellationToken,
+                            statement.Contains("$2", StringComparison.Ordinal) ? [close.Id, close.System] : [close.Id]
+                        );
+                    break;
+                case ComparisonRow.Applied applied:
+                    await Execute(
+                        connection,
+                        AppliedSql,
+                        cancellationToken,
+                        applied.Id,
+                        applied.Subjects,
+                        applied.Finished
+                    );
+                    break;
+            }
+        }
+    }
+
+    static async Task Judged(
+        ComparisonRow.Judged judged,
+        NpgsqlConnection connection,
+        CancellationToken cancellationToken
+    )
+    {
+        // A list may show an object twice; the later one counts.
+        var findings = judged
+            .Findings.GroupBy(f => f.Object.ExternalId, StringComparer.Ordinal)
+            .Select(g => g.Last())
+            .OrderBy(f => f.Object.ExternalId, StringComparer.Ordinal)
+            .ToList();
+        await using var command = new NpgsqlCommand(JudgedSql, connection);
+        command.Parameters.Add(new() { Value = judged.Id });
+        void Add(object value, NpgsqlDbType type) =>
+            command.Parameters.Add(new() { Value = value, NpgsqlDbType = NpgsqlDbType.Array | type });
+        Add(findings.ConvertAll(f => f.Object.ExternalId).ToArray(), NpgsqlDbType.Text);
+        Add(
+            findings.ConvertAll(f => CustomerIds.ObjectId(judged.System, f.Object.ExternalId)).ToArray(),
+            NpgsqlDbType.Uuid
+        );
+        Add(findings.ConvertAll(f => f.Finding.CustomerId).ToArray(), NpgsqlDbType.Text);
+        Add(findings.ConvertAll(f => f.Object.CustomerId is not null).ToArray(), NpgsqlDbType.Boolean);
+        Add(findings.ConvertAll(f => f.EmailKey).ToArray(), NpgsqlDbType.Bytea);
+        Add(findings.ConvertAll(f => f.Finding.Class).ToArray(), NpgsqlDbType.Text);
+        Add(findings.ConvertAll(f => string.Join(',', f.Finding.Paths)).ToArray(), NpgsqlDbType.Text);
+        Add(findings.ConvertAll(f => Costs(f.Finding)).ToArray(), NpgsqlDbType.Text);
+        await command.ExecuteNonQueryAsync(cancellationToken);
+        await Execute(connection, SeenSql, cancellationToken, judged.Id, (long)judged.Findings.Count);
+    }
+
+    static string Costs(Finding finding) =>
+        new JsonObject(finding.Costs.Select(c => KeyValuePair.Create(c.Key, (JsonNode?)c.Value))).ToJsonString();
+
+    static async Task Execute(
+        NpgsqlConnection connection,
+        string sql,
+        CancellationToken cancellationToken,
+        params object[] parameters
+    )
+    {
+        await using var command = new NpgsqlCommand(sql, connection);
+        foreach (var parameter in parameters)
+            command.Parameters.Add(new() { Value = parameter });
+        await command.ExecuteNonQueryAsync(cancellationToken);
+    }
+
+    internal static string NameOf(ComparisonKind kind) => kind.ToString().ToLower(CultureInfo.InvariantCulture);
+}
