@@ -62,6 +62,9 @@ static partial class Log
     )]
     public static partial void WebhookGivenUp(this ILogger log, string @event, string endpoint);
 
+    [LoggerMessage(5024, LogLevel.Information, "Fault {Id} is off: {Vendor} {Kind}")]
+    public static partial void FaultOff(this ILogger log, int id, string vendor, FaultKind kind);
+
     [LoggerMessage(5021, LogLevel.Information, "Faults are off: {Vendor}")]
     public static partial void FaultsOff(this ILogger log, string vendor);
 

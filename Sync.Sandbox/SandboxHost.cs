@@ -5,6 +5,7 @@ using Sync.Sandbox.Admin;
 using Sync.Sandbox.Faults;
 using Sync.Sandbox.Hosting;
 using Sync.Sandbox.Kafka;
+using Sync.Sandbox.Page;
 using Sync.Sandbox.Product;
 using Sync.Sandbox.Salesforce;
 using Sync.Sandbox.Salesforce.Events;
@@ -121,6 +122,7 @@ sealed class SandboxHost : IAsyncDisposable
 
         var product = new ProductApi(Product, _log);
         var admin = new AdminApi(this, _log);
+        var page = new PageApi(this);
         _product = new LoopbackServer(
             "product",
             async http =>
@@ -129,8 +131,9 @@ sealed class SandboxHost : IAsyncDisposable
                 {
                     _ when IsForeign(http.Request) => ProductApi.Error(403, "only pages of 127.0.0.1 may call this"),
                     null => ProductApi.Error(400, "the path is not UTF-8"),
+                    ["sandbox", "page", "state"] when http.Request.Method == "GET" => await page.State(http),
                     ["sandbox", .. var path] => await admin.Handle(http, path),
-                    var segments => await product.Handle(http, segments),
+                    var segments => PageApi.Find(http.Request.Method, segments) ?? await product.Handle(http, segments),
                 };
                 await answer.Write(http);
             },
@@ -154,6 +157,12 @@ sealed class SandboxHost : IAsyncDisposable
     /// <summary>Null when it was not asked for.</summary>
     public SandboxKafka? Kafka { get; private set; }
     public IReadOnlyDictionary<string, LoopbackServer> Vendors { get; }
+
+    /// <summary>What the page reads of Sync; null where Sync does not run beside this sandbox. Disposed with it.</summary>
+    public SyncViews? Views { get; set; }
+
+    /// <summary>Systems that are real ones and not played here, by name.</summary>
+    public IReadOnlyList<string> RealSystems { get; set; } = [];
 
     public Uri ProductAddress => _product.Address;
     public Uri StripeAddress => _stripe.Address;
@@ -218,6 +227,20 @@ sealed class SandboxHost : IAsyncDisposable
         }
     }
 
+    /// <summary>Takes one fault back, and brings its vendor up where nothing else holds it down.</summary>
+    /// <returns>False when no fault that is on has this id.</returns>
+    public async Task<bool> RemoveFault(int id)
+    {
+        if (Faults.Remove(id) is not { } order)
+            return false;
+        if (
+            order.Kind == FaultKind.Down
+            && !Faults.List().Any(f => f.Order.Kind == FaultKind.Down && f.Order.Vendor == order.Vendor)
+        )
+            await Vendors[order.Vendor].Up();
+        return true;
+    }
+
     /// <summary>Puts a record onto Kafka as it is.</summary>
     public async Task<TopicPartitionOffset> Produce(KafkaRecord record, CancellationToken cancellationToken = default)
     {
@@ -246,6 +269,8 @@ sealed class SandboxHost : IAsyncDisposable
         SalesforceEvents.Dispose();
         _tls.Dispose();
         await Stripe.DisposeAsync();
+        if (Views is not null)
+            await Views.DisposeAsync();
         if (_raw.IsValueCreated)
             _raw.Value.Dispose();
         if (Kafka is not null)

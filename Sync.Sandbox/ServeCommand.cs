@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Sync.Sandbox.Page;
 
 namespace Sync.Sandbox;
 
@@ -57,6 +58,8 @@ static class ServeCommand
 
         await using (sandbox)
         {
+            if (configuration["Database:Url"] is { Length: > 0 } database)
+                sandbox.Views = new SyncViews(database);
             await Console.Out.WriteLineAsync(Ready(sandbox));
             await Console.Out.FlushAsync(CancellationToken.None);
             try

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Confluent.Kafka;
@@ -19,7 +20,7 @@ sealed class AdminApi(SandboxHost sandbox, ILogger log)
 {
     public const int MaxBodyBytes = 4 * 1024 * 1024;
 
-    static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web)
+    internal static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web)
     {
         UnmappedMemberHandling = System.Text.Json.Serialization.JsonUnmappedMemberHandling.Disallow,
         AllowDuplicateProperties = false,
@@ -41,6 +42,7 @@ sealed class AdminApi(SandboxHost sandbox, ILogger log)
                 ("GET", ["faults"]) => Ok(JsonSerializer.SerializeToNode(sandbox.Faults.List(), Json)!),
                 ("POST", ["faults"]) => await AddFault(http),
                 ("DELETE", ["faults"]) => await ClearFaults(http.Request.Query["vendor"].FirstOrDefault()),
+                ("DELETE", ["faults", var id]) => await RemoveFault(id),
                 ("GET", ["calls"]) => Ok(
                     new JsonObject(
                         sandbox.Vendors.Keys.Select(vendor =>
@@ -180,6 +182,11 @@ sealed class AdminApi(SandboxHost sandbox, ILogger log)
         await sandbox.ClearFaults(vendor);
         return Answer.Empty(204);
     }
+
+    async Task<Answer> RemoveFault(string text) =>
+        int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var id) && await sandbox.RemoveFault(id)
+            ? Answer.Empty(204)
+            : ProductApi.Error(404, "there is no such fault; GET /sandbox/faults lists those that are on");
 
     async Task<Answer> CreateAccount(HttpContext http)
     {

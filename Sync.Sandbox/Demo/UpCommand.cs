@@ -51,6 +51,7 @@ static class UpCommand
         var product = SyncStack.Address(stack.Sandbox.ProductAddress);
         screen.Line();
         screen.Heading("Addresses");
+        screen.Line($"  page         {product}/ (the three systems side by side, live)");
         screen.Line(
             stack.RealKafka ? "  product      the one on your Kafka" : $"  product      {product}/customers (stand-in)"
         );

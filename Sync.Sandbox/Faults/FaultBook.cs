@@ -34,6 +34,20 @@ sealed class FaultBook(int seed, ILogger log)
         log.FaultsOff(vendor ?? "*");
     }
 
+    /// <summary>Takes one back, and answers what it was; null when it is not on.</summary>
+    public FaultOrder? Remove(int id)
+    {
+        lock (_gate)
+        {
+            if (_entries.FindIndex(entry => entry.Id == id) is var index && index < 0)
+                return null;
+            var order = _entries[index].Order;
+            _entries.RemoveAt(index);
+            log.FaultOff(id, order.Vendor, order.Kind);
+            return order;
+        }
+    }
+
     public IReadOnlyList<FaultState> List()
     {
         lock (_gate)

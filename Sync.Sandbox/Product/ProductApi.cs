@@ -10,8 +10,6 @@ sealed class ProductApi(ProductCatalog catalog, ILogger log)
     public const int MaxBodyBytes = 1024 * 1024;
     const int MaxPage = 1_000;
 
-    static readonly byte[] Page = ReadPage();
-
     public async Task<Answer> Handle(HttpContext http, string[] segments)
     {
         // An id that a URL's path cannot carry, such as "..", stands in the query.
@@ -21,7 +19,6 @@ sealed class ProductApi(ProductCatalog catalog, ILogger log)
         {
             return (http.Request.Method, segments) switch
             {
-                ("GET", []) => new Answer(200, Page, "text/html; charset=utf-8"),
                 ("GET", ["customers"]) => List(http),
                 ("POST", ["customers"]) => await Create(http),
                 ("GET", ["customers", var id]) => catalog.Find(id) is { } customer
@@ -102,14 +99,6 @@ sealed class ProductApi(ProductCatalog catalog, ILogger log)
 
         var (customer, problem) = catalog.Change(id, input.Fields, Trace(http));
         return customer is null ? Wrong(problem) : Answer.Json(200, CustomerInput.Write(customer));
-    }
-
-    static byte[] ReadPage()
-    {
-        using var page = typeof(ProductApi).Assembly.GetManifestResourceStream("product.html")!;
-        using var kept = new MemoryStream();
-        page.CopyTo(kept);
-        return kept.ToArray();
     }
 
     static string Trace(HttpContext http) => TraceParents.Of(http.Request.Headers.TraceParent.FirstOrDefault());

@@ -35,6 +35,7 @@ sealed class ProductCatalog(IReadOnlyList<string> attributes, int seed, TimeProv
 
     readonly Lock _gate = new();
     readonly SortedDictionary<string, Entry> _entries = new(StringComparer.Ordinal);
+    readonly List<Entry> _inOrder = [];
     readonly Dictionary<string, HashSet<string>> _byEmail = new(StringComparer.Ordinal);
     readonly Dictionary<Guid, CustomerExists> _existsAnswers = [];
     readonly Queue<Guid> _existsOrder = [];
@@ -70,6 +71,25 @@ sealed class ProductCatalog(IReadOnlyList<string> attributes, int seed, TimeProv
                     )
                     .Take(limit)
                     .Select(Shown),
+            ];
+        }
+    }
+
+    /// <summary>Whether a live customer has this id.</summary>
+    public bool Has(string id)
+    {
+        lock (_gate)
+            return _entries.GetValueOrDefault(id) is { Deleted: false };
+    }
+
+    /// <summary>Live customers, the one that was created last first.</summary>
+    public IReadOnlyList<CatalogCustomer> Newest(Func<CatalogCustomer, bool> where, int limit)
+    {
+        lock (_gate)
+        {
+            return
+            [
+                .. Enumerable.Reverse(_inOrder).Where(entry => !entry.Deleted).Select(Shown).Where(where).Take(limit),
             ];
         }
     }
@@ -241,6 +261,7 @@ sealed class ProductCatalog(IReadOnlyList<string> attributes, int seed, TimeProv
         foreach (var attribute in attributes)
             entry.Fields[Paths.AttributesPrefix + attribute] = null;
         _entries[id] = entry;
+        _inOrder.Add(entry);
         Write(entry, fields);
         return entry;
     }

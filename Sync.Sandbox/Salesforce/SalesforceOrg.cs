@@ -304,6 +304,13 @@ sealed partial class SalesforceOrg(int seed, TimeProvider clock)
             return new JsonArray([.. _inOrder.Select(account => account.ToJson("v66.0", Fields.All))]);
     }
 
+    /// <summary>Records that are not in the recycle bin, the newest first. What is found may change when this has answered.</summary>
+    public IReadOnlyList<Account> Find(Func<Account, bool> where, int limit)
+    {
+        lock (_gate)
+            return [.. Enumerable.Reverse(_inOrder).Where(a => !a.IsDeleted && where(a)).Take(limit)];
+    }
+
     /// <summary>One transaction: its events come out together, or not at all where it did not happen.</summary>
     void Commit(Actor actor, Action<Transaction> act) =>
         Commit(

@@ -1,5 +1,7 @@
 using Npgsql;
 using Sync.Contracts;
+using Sync.Sandbox.Page;
+using Sync.Sandbox.Salesforce;
 using Sync.Sandbox.Stripe;
 
 namespace Sync.Sandbox.Stack;
@@ -19,6 +21,13 @@ sealed class SyncStack : IAsyncDisposable
         Options = options;
         _loggers = loggers;
         Sandbox = sandbox;
+        sandbox.Views = new SyncViews(options.DatabaseUrl);
+        sandbox.RealSystems =
+        [
+            .. RealKafka ? ["product"] : Array.Empty<string>(),
+            .. RealStripe ? [StripeApi.Vendor] : Array.Empty<string>(),
+            .. RealSalesforce ? [SalesforceApi.Vendor] : Array.Empty<string>(),
+        ];
         Database = NpgsqlDataSource.Create(StartGuard.ConnectionString(options.DatabaseUrl));
         Product = new HttpClient { BaseAddress = sandbox.ProductAddress, Timeout = TimeSpan.FromSeconds(30) };
         if (!RealStripe)

@@ -234,6 +234,13 @@ sealed class StripeAccount : IAsyncDisposable
             return new JsonArray([.. _inOrder.Select(customer => customer.ToJson())]);
     }
 
+    /// <summary>Live customers, the newest first. What is found may change when this has answered.</summary>
+    public IReadOnlyList<StripeCustomer> Find(Func<StripeCustomer, bool> where, int limit)
+    {
+        lock (_gate)
+            return [.. Enumerable.Reverse(_inOrder).Where(c => !c.Deleted && where(c)).Take(limit)];
+    }
+
     StripeCustomer Live(string id) =>
         _byId.GetValueOrDefault(id) is { Deleted: false } customer
             ? customer
