@@ -14,6 +14,7 @@ using Sync.Orchestrator.Brakes;
 using Sync.Orchestrator.Customers;
 using Sync.Orchestrator.Customers.Merging;
 using Sync.Orchestrator.FoundObjects;
+using Sync.Orchestrator.PlainEvents;
 using Sync.Orchestrator.Storage;
 
 namespace Sync.Orchestrator;
@@ -24,8 +25,22 @@ static class OrchestratorServices
     public static IServiceCollection AddOrchestrator(this IServiceCollection services)
     {
         services.AddSettings<ProductOptions>(ProductOptions.Section);
+        services.AddSingleton<IValidateOptions<ProductOptions>, PlainEventCheck>();
         services.AddSettings<MappingOptions>(MappingOptions.Section);
         services.AddSingleton(p => p.GetRequiredService<IOptions<MappingOptions>>().Value.Load());
+        services.AddSingleton<IEnumerable<IRecordReader>>(p =>
+            p.GetRequiredService<IOptions<ProductOptions>>().Value.Format == ProductOptions.Plain
+                ?
+                [
+                    new PlainEventReader(
+                        PlainEventMap.Load(
+                            p.GetRequiredService<IOptions<MappingOptions>>().Value.Config,
+                            p.GetRequiredService<SyncConfig>()
+                        )
+                    ),
+                ]
+                : []
+        );
         services.AddSettings<CustomersOptions>(CustomersOptions.Section);
         services.AddSingleton(p =>
         {
@@ -59,11 +74,12 @@ static class OrchestratorServices
 
         services
             .AddOptions<TopicChecks>()
-            .Configure<SyncConfig>(
-                (topics, config) =>
+            .Configure<SyncConfig, IEnumerable<IRecordReader>>(
+                (topics, config, readers) =>
                 {
-                    topics.Foreign.Add(Topics.Customers);
-                    topics.Ours.UnionWith(Consumed(config).Where(topic => topic != Topics.Customers));
+                    var product = OfProduct(readers);
+                    topics.Foreign.Add(product);
+                    topics.Ours.UnionWith(Consumed(config, product).Where(topic => topic != product));
                     topics.Ours.UnionWith(config.Systems.Keys.Select(Topics.Commands));
                     topics.Ours.Add(Topics.DeadLetters);
                 }
@@ -93,7 +109,10 @@ static class OrchestratorServices
                     (context, kafka) =>
                         kafka.TopicEndpoint(
                             Groups.Orchestrator,
-                            Consumed(context.GetRequiredService<SyncConfig>()),
+                            Consumed(
+                                context.GetRequiredService<SyncConfig>(),
+                                OfProduct(context.GetRequiredService<IEnumerable<IRecordReader>>())
+                            ),
                             endpoint =>
                             {
                                 endpoint.ConfigureSaga<CustomerSync>(context);
@@ -108,5 +127,9 @@ static class OrchestratorServices
     }
 
     /// <summary>What the product and every vendor of the mapping say, and what customers, objects, timers and operators ask.</summary>
-    static string[] Consumed(SyncConfig config) => [.. config.Systems.Keys.Select(Topics.Reports), Topics.Requests];
+    static string[] Consumed(SyncConfig config, string product) =>
+        [.. config.Systems.Keys.Select(s => s == SystemNames.Product ? product : Topics.Reports(s)), Topics.Requests];
+
+    /// <summary>A product with JSON of its own may have a topic of its own.</summary>
+    static string OfProduct(IEnumerable<IRecordReader> readers) => readers.SingleOrDefault()?.Topic ?? Topics.Customers;
 }

@@ -41,7 +41,6 @@ sealed class SandboxHost : IAsyncDisposable
     };
 
     EventDelivery? _events;
-    CommandConsumer? _commands;
 
     SandboxHost(SandboxOptions options, ILoggerFactory loggers, TimeProvider clock)
     {
@@ -154,6 +153,9 @@ sealed class SandboxHost : IAsyncDisposable
     public SalesforceUsage SalesforceUsage { get; }
     public PubSub SalesforceEvents { get; }
 
+    /// <summary>What applies the commands to the product; null without Kafka.</summary>
+    public CommandConsumer? ProductCommands { get; private set; }
+
     /// <summary>Null when it was not asked for.</summary>
     public SandboxKafka? Kafka { get; private set; }
     public IReadOnlyDictionary<string, LoopbackServer> Vendors { get; }
@@ -258,8 +260,8 @@ sealed class SandboxHost : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        if (_commands is not null)
-            await _commands.DisposeAsync();
+        if (ProductCommands is not null)
+            await ProductCommands.DisposeAsync();
         if (_events is not null)
             await _events.DisposeAsync();
         await _product.DisposeAsync();
@@ -288,7 +290,7 @@ sealed class SandboxHost : IAsyncDisposable
         {
             Kafka = new SandboxKafka(Options.KafkaPort, TopicNames(), Options.Partitions, _log);
             _events = new EventDelivery(Product.Outbox, BootstrapServers, _log);
-            _commands = new CommandConsumer(Product, BootstrapServers, Options.Partitions, _log);
+            ProductCommands = new CommandConsumer(Product, BootstrapServers, Options.Partitions, _log);
         }
 
         await _stripe.Start(Options.StripePort, cancellationToken);

@@ -42,6 +42,13 @@ public sealed record RelinkObject
     public required string System { get; init; }
     public required string ExternalId { get; init; }
     public required string To { get; init; }
+
+    /// <summary>
+    /// The vendor merged the sender's own object into this one. It goes there if it is nobody's and asks nobody else; the
+    /// sender names itself.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool Claims { get; init; }
 }
 
 /// <summary>Customer to object: the person was erased. Forget the record; keep the id.</summary>

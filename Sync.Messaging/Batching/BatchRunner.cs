@@ -164,16 +164,22 @@ sealed class BatchRunner(
                 if (batch.Failure is not null)
                     return;
 
-                var decoded = decoder.Decode(record.Key, record.Value, record.Headers);
+                var decoded = decoder.Decode(record.Topic, record.Key, record.Value, record.Headers);
                 if (decoded.Refusal is not null)
                 {
                     batch.Refuse(DeadLetter.Unreadable(record, decoded));
                     continue;
                 }
 
+                if (decoded.IsPassed)
+                {
+                    metrics.Dropped(store.Group, "ignored");
+                    continue;
+                }
+
                 await crash.Pass("in-behaviour").ConfigureAwait(false);
                 var handled = metrics.Now;
-                var slot = new MessageSlot(batch, record, decoded.TypeName!, decoded.Message!);
+                var slot = new MessageSlot(batch, record, decoded);
                 var dispatched = dispatch(record, slot);
                 lock (dispatches)
                     dispatches.Add(dispatched);

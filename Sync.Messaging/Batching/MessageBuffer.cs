@@ -66,7 +66,7 @@ sealed class MessageBuffer(MessageSlot slot, MessageEncoder encoder) : ITopicPro
         if (
             Activity.Current is null
             && outgoing.Headers.Text(CloudEventNames.TraceParent) is null
-            && slot.Record.Headers.Text(CloudEventNames.TraceParent) is { } parent
+            && slot.Headers.Text(CloudEventNames.TraceParent) is { } parent
         )
             outgoing.Headers.Add(CloudEventNames.TraceParent, parent);
         return outgoing;

@@ -8,7 +8,7 @@ namespace Sync.Messaging.Batching;
 /// One message's place in a batch. MassTransit's dispatcher completes it when the whole consume pipe has ended: then the
 /// message is staged, the next one of its key may start, and only the dispatcher waits for the commit. No filter does.
 /// </summary>
-sealed class MessageSlot(Batch batch, ConsumedRecord record, string typeName, object message) : ReceiveLockContext
+sealed class MessageSlot(Batch batch, ConsumedRecord record, Decoded decoded) : ReceiveLockContext
 {
     readonly TaskCompletionSource _done = new(TaskCreationOptions.RunContinuationsAsynchronously);
     readonly List<MessageBuffer> _accepted = [];
@@ -19,11 +19,14 @@ sealed class MessageSlot(Batch batch, ConsumedRecord record, string typeName, ob
 
     public ConsumedRecord Record => record;
 
-    public string TypeName => typeName;
+    public string TypeName => decoded.TypeName!;
 
-    public object Message => message;
+    public object Message => decoded.Message!;
 
-    public Guid? MessageId { get; } = Guid.TryParse(record.Headers.Text(CloudEventNames.Id), out var id) ? id : null;
+    /// <summary>What the event says of itself; the record's own headers where those are the same.</summary>
+    public MessageHeaders Headers => decoded.Headers;
+
+    public Guid? MessageId { get; } = Guid.TryParse(decoded.Headers.Text(CloudEventNames.Id), out var id) ? id : null;
 
     /// <summary>Handlings begun, retries included.</summary>
     public int Attempts => _attempts;

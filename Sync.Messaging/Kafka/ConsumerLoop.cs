@@ -10,6 +10,12 @@ using Sync.Messaging.Outbox;
 namespace Sync.Messaging.Kafka;
 
 /// <summary>
+/// Another size of batches than <see cref="ConsumerLoop.MaxRecords"/>, where the container has one. It is no setting: the
+/// benchmark shows with it what batches are worth.
+/// </summary>
+sealed record BatchSize(int Records);
+
+/// <summary>
 /// One consumer of one group on a thread of its own: collects what is there, runs it as a batch, commits, and decides what
 /// to do when that fails. Rebalances arrive while it is inside <c>Consume</c>, so no batch is ever in flight then.
 /// </summary>
@@ -126,6 +132,9 @@ sealed class ConsumerLoop : IAssignmentListener, IDisposable
     /// <summary>Only after the loop has ended.</summary>
     public void Dispose() => _stop.Dispose();
 
+    /// <summary>Records of a batch at most.</summary>
+    public int BatchRecords { get; init; } = MaxRecords;
+
     bool IsStopping => _stop.IsCancellationRequested;
 
     void Run()
@@ -200,7 +209,7 @@ sealed class ConsumerLoop : IAssignmentListener, IDisposable
         var bytes = 0L;
         var wait = records.Count == 0 ? PollTimeout : TimeSpan.Zero;
         var began = 0L;
-        while (records.Count < MaxRecords && bytes < MaxBytes)
+        while (records.Count < BatchRecords && bytes < MaxBytes)
         {
             if (Poll(wait) is not { } record)
                 break;

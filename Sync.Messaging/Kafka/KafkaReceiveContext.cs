@@ -23,7 +23,7 @@ sealed class KafkaReceiveContext : BaseReceiveContext
         : base(redelivered: false, endpoint, slot)
     {
         _slot = slot;
-        _headers = new(record.Headers);
+        _headers = new(slot.Headers);
         _endpoint = endpoint;
         Body = new BytesMessageBody(record.Value);
         var consume = new QuietConsumeContext(
@@ -65,7 +65,7 @@ sealed class KafkaReceiveContext : BaseReceiveContext
         public Guid? CorrelationId => null;
         public Guid? ConversationId => null;
         public Guid? InitiatorId =>
-            Guid.TryParse(record.Headers.Text(CloudEventNames.CausationId), out var id) ? id : null;
+            Guid.TryParse(slot.Headers.Text(CloudEventNames.CausationId), out var id) ? id : null;
         public DateTime? ExpirationTime => null;
         public Uri? SourceAddress => null;
         public Uri? DestinationAddress => receiveContext.InputAddress;
@@ -73,7 +73,7 @@ sealed class KafkaReceiveContext : BaseReceiveContext
         public Uri? FaultAddress => null;
         public DateTime? SentTime =>
             DateTimeOffset.TryParse(
-                record.Headers.Text(CloudEventNames.Time),
+                slot.Headers.Text(CloudEventNames.Time),
                 CultureInfo.InvariantCulture,
                 DateTimeStyles.AssumeUniversal,
                 out var time

@@ -128,7 +128,7 @@ public sealed class TopicEndpointConfigurator : ReceiveEndpointConfiguration, IR
         var dispatcher = context.CreateReceivePipeDispatcher();
         var runner = new BatchRunner(
             store,
-            new MessageDecoder(_services.GetRequiredService<MessageCatalog>()),
+            new MessageDecoder(_services.GetRequiredService<MessageCatalog>(), _services.GetServices<IRecordReader>()),
             new DeadLetterBrake(time),
             async (record, slot) =>
             {
@@ -159,7 +159,10 @@ public sealed class TopicEndpointConfigurator : ReceiveEndpointConfiguration, IR
             _services.GetRequiredService<IOptions<KafkaOptions>>().Value.Partitions,
             time,
             loggers.CreateLogger("Sync.Messaging.Consuming")
-        );
+        )
+        {
+            BatchRecords = _services.GetService<BatchSize>()?.Records ?? ConsumerLoop.MaxRecords,
+        };
     }
 
     sealed class EndpointBuilder(IBusInstance bus, IReceiveEndpointConfiguration configuration)

@@ -9,13 +9,18 @@ namespace Sync.Messaging.Wire;
 sealed record Refusal(string Code, string Reason);
 
 /// <summary>A decoded message, or why there is none. <see cref="TypeName"/> is known as soon as the header says it.</summary>
-readonly record struct Decoded(object? Message, string? TypeName, Refusal? Refusal);
+/// <param name="Headers">What the event says of itself, whichever way it travelled.</param>
+readonly record struct Decoded(object? Message, string? TypeName, Refusal? Refusal, MessageHeaders Headers)
+{
+    /// <summary>The record is about something else: neither a message nor a dead letter.</summary>
+    public bool IsPassed { get; init; }
+}
 
 /// <summary>
-/// Turns a record into a message of the catalog: CloudEvents 1.0, binary mode, strict UTF-8. Whatever is wrong gets a reason
-/// from the dead-letter table's list.
+/// Turns a record into a message of the catalog: CloudEvents 1.0, binary or structured mode, strict UTF-8; on a topic with a
+/// reader of its own, whatever that one reads. Whatever is wrong gets a reason from the dead-letter table's list.
 /// </summary>
-sealed class MessageDecoder(MessageCatalog catalog)
+sealed class MessageDecoder(MessageCatalog catalog, IEnumerable<IRecordReader>? readers = null)
 {
     /// <summary>A larger value is not parsed. Our own producers stop at <see cref="MessageEncoder.MaxBodyBytes"/>.</summary>
     public const int MaxValueBytes = 1024 * 1024;
@@ -26,7 +31,12 @@ sealed class MessageDecoder(MessageCatalog catalog)
     /// <summary>A reason is cut here: a path may hold a name that a stranger chose.</summary>
     const int MaxReasonLength = 300;
 
-    public Decoded Decode(byte[]? key, byte[]? value, MessageHeaders headers)
+    readonly Dictionary<string, IRecordReader> _readers = (readers ?? []).ToDictionary(
+        r => r.Topic,
+        StringComparer.Ordinal
+    );
+
+    public Decoded Decode(string topic, byte[]? key, byte[]? value, MessageHeaders headers)
     {
         var typeName = headers.Text(CloudEventNames.Type);
         if (value is null)
@@ -41,6 +51,21 @@ sealed class MessageDecoder(MessageCatalog catalog)
                 DeadLetterReasons.TooLarge,
                 $"the value has {value.Length} bytes; at most {MaxValueBytes} are read"
             );
+        if (_readers.TryGetValue(topic, out var reader))
+            return Decode(key, reader.Read(key, value, headers));
+        if (StructuredMode.IsSaidBy(headers.Text(CloudEventNames.ContentType)))
+            return Decode(key, StructuredMode.Read(value, headers));
+        return Decode(key, value, headers, anyKey: false);
+    }
+
+    Decoded Decode(byte[]? key, ReadRecord read) =>
+        read.IsPassed ? new(null, null, null, []) { IsPassed = true }
+        : read.Refusal is { } refusal ? Refuse(read.TypeName, refusal.Code, refusal.Reason)
+        : Decode(key, read.Value, read.Headers, read.AnyKey);
+
+    Decoded Decode(byte[]? key, byte[] value, MessageHeaders headers, bool anyKey)
+    {
+        var typeName = headers.Text(CloudEventNames.Type);
         if (headers.FindIndex(h => h.Key == CloudEventNames.Type) < 0)
             return Refuse(
                 null,
@@ -55,7 +80,7 @@ sealed class MessageDecoder(MessageCatalog catalog)
                 DeadLetterReasons.UnknownType,
                 "this version knows no such type; it is read again when a version does"
             );
-        if (key is null or { Length: 0 })
+        if (!anyKey && (key is null || key.Length == 0))
             return Refuse(
                 typeName,
                 DeadLetterReasons.BadKey,
@@ -80,14 +105,14 @@ sealed class MessageDecoder(MessageCatalog catalog)
 
         if (kind.Problem(message) is { } wrong)
             return Refuse(typeName, DeadLetterReasons.Schema, wrong);
-        if (!Encoding.UTF8.GetBytes(kind.Key(message)).AsSpan().SequenceEqual(key))
+        if (!anyKey && !Encoding.UTF8.GetBytes(kind.Key(message)).AsSpan().SequenceEqual(key))
             return Refuse(
                 typeName,
                 DeadLetterReasons.BadKey,
                 "the key is not the one that the message names as its own"
             );
 
-        return new(message, typeName, null);
+        return new(message, typeName, null, headers);
     }
 
     static string? EnvelopeProblem(MessageHeaders headers, string? typeName)
@@ -114,12 +139,8 @@ sealed class MessageDecoder(MessageCatalog catalog)
         if (type.IndexOf(';') is var end and >= 0)
             type = type[..end];
         type = type.Trim();
-        // application/cloudevents+json is the structured mode: its attributes stand in the body, not in the headers.
-        return !type.StartsWith("application/cloudevents", StringComparison.OrdinalIgnoreCase)
-            && (
-                type.Equals("application/json", StringComparison.OrdinalIgnoreCase)
-                || type.EndsWith("+json", StringComparison.OrdinalIgnoreCase)
-            );
+        return type.Equals("application/json", StringComparison.OrdinalIgnoreCase)
+            || type.EndsWith("+json", StringComparison.OrdinalIgnoreCase);
     }
 
     /// <summary>Where the JSON itself is broken; null when it is well-formed. The parser's own text would quote the body.</summary>
@@ -167,5 +188,5 @@ sealed class MessageDecoder(MessageCatalog catalog)
     }
 
     static Decoded Refuse(string? typeName, string code, string reason) =>
-        new(null, typeName, new(code, reason.Length <= MaxReasonLength ? reason : reason[..MaxReasonLength]));
+        new(null, typeName, new(code, reason.Length <= MaxReasonLength ? reason : reason[..MaxReasonLength]), []);
 }

@@ -44,7 +44,15 @@ sealed class FoundObjectStateMachine : MassTransitStateMachine<FoundObject>
                     parked => parked.TransitionTo(Parked).Then(TellParked)
                 ),
             // A second object with a customer's id: seen first by the customer, not by a search.
-            When(ParkedByCustomer).Then(Park).TransitionTo(Parked).Then(TellParked)
+            When(ParkedByCustomer).Then(Park).TransitionTo(Parked).Then(TellParked),
+            // A customer's object was merged into this one before it was found. Others send on only what they know.
+            When(Relinked)
+                .IfElse(
+                    context => context.Message.Claims,
+                    claimed =>
+                        claimed.Then(Turn).TransitionTo(Asking).ThenAsync(Ask).Schedule(Due, DueMessage, DueTime),
+                    unknown => unknown.Finalize()
+                )
         );
 
         During(
@@ -107,7 +115,7 @@ sealed class FoundObjectStateMachine : MassTransitStateMachine<FoundObject>
                 ),
             When(LinkedByCustomer, NotOfTheFormer).Then(Link).TransitionTo(Linked),
             When(ParkedByCustomer).Then(Park),
-            When(Relinked, ByTheCustomerAsked)
+            When(Relinked, ByTheCustomerAskedOrAClaim)
                 .Then(Turn)
                 .TransitionTo(Asking)
                 .ThenAsync(Ask)
@@ -164,7 +172,7 @@ sealed class FoundObjectStateMachine : MassTransitStateMachine<FoundObject>
             () => Relinked,
             e =>
                 e.CorrelateById(c => CustomerIds.ObjectId(c.Message.System, c.Message.ExternalId))
-                    .OnMissingInstance(m => m.Discard())
+                    .SetSagaFactory(c => New(c.Message.System, c.Message.ExternalId))
         );
         Event(
             () => Forgotten,
@@ -217,6 +225,10 @@ sealed class FoundObjectStateMachine : MassTransitStateMachine<FoundObject>
 
     static bool ByTheCustomerAsked(BehaviorContext<FoundObject, RelinkObject> context) =>
         context.Saga.CustomerId == context.Message.CustomerId;
+
+    /// <summary>Nobody has an object that is parked, so who claims it is asked to take it.</summary>
+    static bool ByTheCustomerAskedOrAClaim(BehaviorContext<FoundObject, RelinkObject> context) =>
+        context.Message.Claims || ByTheCustomerAsked(context);
 
     static bool IsGone(BehaviorContext<FoundObject, ObjectFound> context) => context.Message.Gone;
 
@@ -323,7 +335,11 @@ sealed class FoundObjectStateMachine : MassTransitStateMachine<FoundObject>
     void Turn(BehaviorContext<FoundObject, RelinkObject> context)
     {
         Turn(context.Saga, context.Message.To);
-        context.Saga.Former = context.Message.CustomerId;
+        if (context.Message.Claims)
+            // The deletion of its former object is held, and this one takes the place.
+            context.Saga.Decided = true;
+        else
+            context.Saga.Former = context.Message.CustomerId;
     }
 
     void TurnTo(BehaviorContext<FoundObject, LinkTo> context)

@@ -51,6 +51,8 @@ sealed class AdminApi(SandboxHost sandbox, ILogger log)
                     )
                 ),
                 ("POST", ["calls", "reset"]) => Done(sandbox.Calls.Reset),
+                ("POST", ["product", "commands", "pause"]) => Done(() => sandbox.ProductCommands?.Pause()),
+                ("POST", ["product", "commands", "resume"]) => Done(() => sandbox.ProductCommands?.Resume()),
                 ("GET", ["stripe", "customers"]) => Ok(sandbox.Stripe.All()),
                 ("POST", ["stripe", "customers"]) => Ok(sandbox.Stripe.Create((await ReadForm(http)).Root), 201),
                 ("PATCH", ["stripe", "customers", var id]) => Ok(

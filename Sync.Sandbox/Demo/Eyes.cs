@@ -147,6 +147,8 @@ sealed class Eyes(SyncStack stack)
         List<string> faults = [];
         foreach (var id in ids)
         {
+            if (stack.Sandbox.Product.Find(id) is not null)
+                faults.Add($"{id}: is still in the product");
             if (stripe[id].Any())
                 faults.Add($"{id}: is still in Stripe");
             if (salesforce[id].Any())

@@ -10,7 +10,11 @@ namespace Sync.Sandbox.Demo;
 
 /// <summary>One thing that Sync promises, shown live.</summary>
 /// <param name="Run">Does it, checks it, and says what was seen; throws <see cref="FlowFailedException"/> when it is not so.</param>
-sealed record Flow(string Name, Func<FlowRun, Task<string>> Run);
+sealed record Flow(string Name, Func<FlowRun, Task<string>> Run)
+{
+    /// <summary>The place that is down meanwhile; flows in a row that name the same share one outage.</summary>
+    public Outage? During { get; init; }
+}
 
 /// <summary>What was expected, what was seen, and where to read on.</summary>
 sealed class FlowFailedException(string expected, string seen, params string[] logs)
@@ -70,7 +74,10 @@ sealed class FlowRun(SyncStack stack, Action<string> progress, CancellationToken
         );
 
     public Task<TimeSpan> Gone(params IReadOnlyCollection<string> ids) =>
-        Until("gone from both vendors, Removed in the saga", () => Eyes.NotGone(ids, cancellationToken));
+        Until(
+            "gone from the product and both vendors, Removed in the saga",
+            () => Eyes.NotGone(ids, cancellationToken)
+        );
 
     /// <summary>Until nothing is wrong any more; looks every 5 ms at first, later less often.</summary>
     public async Task<TimeSpan> Until(string expected, Func<Task<IReadOnlyList<string>>> faults)
@@ -113,7 +120,7 @@ sealed class FlowRun(SyncStack stack, Action<string> progress, CancellationToken
     public VendorCalls StripeCalls => Sandbox.Calls.Of(StripeApi.Vendor, "events.list", "customers.list");
 
     /// <summary>Without those that fetch a token.</summary>
-    public VendorCalls SalesforceCalls => Sandbox.Calls.Of(SalesforceApi.Vendor);
+    public VendorCalls SalesforceCalls => Sandbox.Calls.Of(SalesforceApi.Vendor, "token");
 
     public string Calls => $"{Text(StripeCalls, "Stripe")}, {Text(SalesforceCalls, "Salesforce")}";
 

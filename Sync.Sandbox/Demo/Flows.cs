@@ -20,6 +20,9 @@ static class Flows
     /// <summary>Customers of the flow that creates many at once.</summary>
     const int Many = 1_000;
 
+    /// <summary>What the cells of the matrix took, for its table.</summary>
+    static readonly Latencies Seen = new();
+
     public static readonly IReadOnlyList<Flow> All =
     [
         new("first customer, processes still cold", First),
@@ -33,8 +36,12 @@ static class Flows
         new("Stripe down, Salesforce goes on", Outage),
         new("time-out after the effect", TimeOut),
         new("adapter killed in mid-work", Crash),
+        .. Matrix.Cells.Select(Everywhere),
+        .. Place.All.SelectMany(Without),
         new($"{Many:N0} customers at once", Thousand),
     ];
+
+    public static Latencies Latencies => Seen;
 
     /// <summary>The longest values that every system can hold, of letters that take more than one byte or more than one char.</summary>
     public static JsonObject Longest() =>
@@ -312,6 +319,50 @@ static class Flows
         return $"{took.TotalSeconds:N1} s: {run.Calls}";
     }
 
+    static Flow Everywhere(Cell cell) =>
+        new(
+            cell.ToString(),
+            async run =>
+            {
+                run.CountCalls();
+                var took = await Matrix.Run(cell, run);
+                Seen.Everybody[cell] = took;
+                return $"{Ms(took)}; {run.Calls}";
+            }
+        );
+
+    static IEnumerable<Flow> Without(Place down)
+    {
+        var outage = new Outage(down);
+        foreach (var cell in outage.Cells)
+        {
+            yield return new($"{cell} while {WhoIsDown(down)}", run => Meanwhile(outage, cell, run))
+            {
+                During = outage,
+            };
+        }
+
+        yield return new(
+            $"{(down == Place.Product ? "the product" : down.Name)} is back and catches up with all six",
+            async run => $"{Ms(await outage.End(run))} after it came back: nothing lost, nothing twice"
+        )
+        {
+            During = outage,
+        };
+    }
+
+    static async Task<string> Meanwhile(Outage outage, Cell cell, FlowRun run)
+    {
+        var took = await outage.Run(cell, run);
+        Seen.Meanwhile[cell] = took;
+        return took is { } reached
+            ? Ms(reached)
+            : $"{cell.Target} is asked once the product has said whether this person is a new one";
+    }
+
+    static string WhoIsDown(Place place) =>
+        place == Place.Product ? "the product applies no commands" : $"{place} is down";
+
     static string Id(string flow, int number) =>
         string.Create(CultureInfo.InvariantCulture, $"demo-{flow}-{number:0000}");
 
@@ -333,6 +384,6 @@ static class Flows
             { "content-type", "application/json"u8.ToArray() },
         };
 
-    static string Ms(TimeSpan time) =>
+    public static string Ms(TimeSpan time) =>
         time.TotalSeconds < 10 ? $"{time.TotalMilliseconds:N0} ms" : $"{time.TotalSeconds:N1} s";
 }

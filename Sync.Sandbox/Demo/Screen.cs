@@ -31,7 +31,50 @@ sealed class Screen
 
     public void Heading(string text) => _console.MarkupLineInterpolated($"[bold]{text}[/]");
 
-    public async Task<bool> Show(string title, int number, int of, Func<Action<string>, Task<string>> run)
+    /// <summary>From a person's hand in one place to the moment the edit was seen in another.</summary>
+    public void Latencies(Latencies seen)
+    {
+        if (seen.Everybody.Count > 0)
+        {
+            Heading("From a person's hand to the other places");
+            Latencies(cell => seen.Everybody.TryGetValue(cell, out var took) ? Flows.Ms(took) : "");
+        }
+
+        if (seen.Meanwhile.Count > 0)
+        {
+            Heading("The same while the third place is down");
+            Latencies(cell =>
+                !seen.Meanwhile.TryGetValue(cell, out var took) ? ""
+                : took is { } reached ? Flows.Ms(reached)
+                : "once it is back"
+            );
+        }
+    }
+
+    void Latencies(Func<Cell, string> text)
+    {
+        var table = new Table { Border = _live ? TableBorder.Rounded : TableBorder.Ascii }.AddColumn("edit");
+        foreach (var place in Place.All)
+            table.AddColumn(new TableColumn($"seen in {place}").RightAligned());
+        foreach (var row in Matrix.Cells.GroupBy(cell => (cell.Change, cell.Origin)))
+        {
+            var to = row.ToDictionary(cell => cell.Target, text);
+            table.AddRow([
+                $"{row.Key.Change.ToString().ToLowerInvariant()} in {row.Key.Origin}",
+                .. Place.All.Select(place => to.GetValueOrDefault(place, "")),
+            ]);
+        }
+
+        _console.Write(table);
+    }
+
+    public async Task<bool> Show(
+        string title,
+        int number,
+        int of,
+        Func<Action<string>, Task<string>> run,
+        CancellationToken cancellationToken
+    )
     {
         var label = $"[{number}/{of}] {title}";
         string? result = null;
@@ -42,8 +85,8 @@ sealed class Screen
             {
                 result = await run(say);
             }
-            catch (Exception e)
-                when (e is FlowFailedException or StackException or HttpRequestException or Npgsql.NpgsqlException)
+            // Whatever fails in a flow, the next one runs and the last line is said.
+            catch (Exception e) when (!cancellationToken.IsCancellationRequested)
             {
                 failure = e;
             }

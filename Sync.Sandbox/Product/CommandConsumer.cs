@@ -20,6 +20,7 @@ sealed class CommandConsumer : IAsyncDisposable
     readonly ProductCatalog _catalog;
     readonly ILogger _log;
     readonly CancellationTokenSource _stop = new();
+    readonly ManualResetEventSlim _open = new(initialState: true);
     readonly Task _running;
 
     public CommandConsumer(ProductCatalog catalog, string bootstrap, int partitions, ILogger log)
@@ -51,10 +52,17 @@ sealed class CommandConsumer : IAsyncDisposable
         );
     }
 
+    /// <summary>Applies no command any more, as a product does that is being deployed; its people may go on editing.</summary>
+    public void Pause() => _open.Reset();
+
+    /// <summary>Goes on with the command where it stopped.</summary>
+    public void Resume() => _open.Set();
+
     public async ValueTask DisposeAsync()
     {
         await _stop.CancelAsync();
         await _running;
+        _open.Dispose();
         _stop.Dispose();
     }
 
@@ -67,6 +75,7 @@ sealed class CommandConsumer : IAsyncDisposable
                 try
                 {
                     var record = consumer.Consume(_stop.Token);
+                    _open.Wait(_stop.Token);
                     if (Read(record, out var command) is { } reason)
                     {
                         _log.CommandSkipped(record.Topic, record.Partition.Value, record.Offset.Value, reason);

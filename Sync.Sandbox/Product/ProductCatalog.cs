@@ -43,6 +43,9 @@ sealed class ProductCatalog(IReadOnlyList<string> attributes, int seed, TimeProv
 
     public ProductOutbox Outbox { get; } = new(time);
 
+    /// <summary>Told of every customer as a change has left it, in that moment and under the catalog's lock.</summary>
+    public Action<CatalogCustomer>? Written { get; set; }
+
     public int Count
     {
         get
@@ -317,6 +320,8 @@ sealed class ProductCatalog(IReadOnlyList<string> attributes, int seed, TimeProv
 
     void Emit(Entry entry, bool created, string traceParent)
     {
+        if (!entry.Deleted)
+            Written?.Invoke(Shown(entry));
         object snapshot =
             entry.Deleted
                 ? new CustomerDeleted

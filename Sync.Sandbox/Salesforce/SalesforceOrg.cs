@@ -40,6 +40,9 @@ sealed partial class SalesforceOrg(int seed, TimeProvider clock)
     /// <summary>Every write's change event, in the order of the commits.</summary>
     public EventBus Events { get; } = new(seed, clock);
 
+    /// <summary>Told of every account as a write has left it, in that moment and under the org's lock.</summary>
+    public Action<Account>? Written { get; set; }
+
     /// <summary>What events are written by now.</summary>
     public ChangeEventSchema Schema
     {
@@ -329,6 +332,8 @@ sealed partial class SalesforceOrg(int seed, TimeProvider clock)
         if (transaction.Changes.Count == 0)
             return result;
 
+        foreach (var change in transaction.Changes)
+            Written?.Invoke(change.After);
         var schema = CurrentSchema();
         Span<byte> key = stackalloc byte[16];
         _chance.NextBytes(key);

@@ -29,6 +29,9 @@ sealed class StripeAccount : IAsyncDisposable
 
     public StripeWebhooks Webhooks { get; }
 
+    /// <summary>Told of every customer as a write has left it, in that moment and under the account's lock.</summary>
+    public Action<JsonObject>? Written { get; set; }
+
     public string NewId(string prefix)
     {
         lock (_gate)
@@ -319,7 +322,10 @@ sealed class StripeAccount : IAsyncDisposable
         };
 
     /// <summary>The event of a change, which has happened in the same moment.</summary>
-    void Tell(JsonObject? before, JsonObject? after, StripeCause? cause) =>
+    void Tell(JsonObject? before, JsonObject? after, StripeCause? cause)
+    {
+        if (after is not null)
+            Written?.Invoke(after);
         Events.Add(
             Mint("evt_"),
             before,
@@ -329,6 +335,7 @@ sealed class StripeAccount : IAsyncDisposable
             Webhooks.Picks(EventFaultKind.Tie),
             Webhooks.Picks(EventFaultKind.ForeignVersion)
         );
+    }
 
     public ValueTask DisposeAsync() => Webhooks.DisposeAsync();
 

@@ -386,7 +386,7 @@ public sealed class PublishedContractTests
             key = [1];
         }
 
-        var decoded = Decoder.Decode(key, System.Text.Encoding.UTF8.GetBytes(body), headers);
+        var decoded = Decoder.Decode(Topics.Customers, key, System.Text.Encoding.UTF8.GetBytes(body), headers);
         if (decoded.Refusal is not null)
             return false;
         try

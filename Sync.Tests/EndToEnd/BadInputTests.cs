@@ -1,9 +1,11 @@
+using System.Globalization;
 using System.Text;
 using System.Text.Json.Nodes;
 using Confluent.Kafka;
 using Sync.Contracts;
 using Sync.Sandbox.Admin;
 using Sync.Sandbox.Demo;
+using Sync.Tests.Support;
 
 namespace Sync.Tests.EndToEnd;
 
@@ -300,6 +302,43 @@ public sealed class BadInputTests(RunningStack running)
         await run.InStep(upper, lower, decomposed);
     }
 
+    [Fact]
+    public async Task Who_watches_the_topic_of_dead_letters_gets_the_record_as_it_was_and_why()
+    {
+        var key = Next();
+        var value = Encoding.UTF8.GetBytes($$"""{ "customerId": "{{key}}", "revision": "{{P}}" }""");
+        using var watcher = new KafkaReader(
+            running.Stack.Sandbox.BootstrapServers,
+            Topics.Partitions,
+            Topics.DeadLetters
+        );
+
+        await KeptWith("text where a number belongs", "schema", key, Created, value);
+
+        var copies = await watcher.Until(r => r.Any(c => c.Key == key), "the copy");
+        var copy = Assert.Single(copies, c => c.Key == key);
+        Assert.Equal(Encoding.UTF8.GetString(value), copy.Value);
+        Assert.Equal(Created, copy.Header("ce_type"));
+        Assert.Equal("schema", copy.Header("dead_letter_reason_code"));
+        Assert.Contains("revision", copy.Header("dead_letter_reason"), StringComparison.Ordinal);
+        Assert.DoesNotContain(P, copy.Header("dead_letter_reason"), StringComparison.Ordinal);
+        Assert.Equal(Groups.Orchestrator, copy.Header("dead_letter_group"));
+        Assert.Equal(Topics.Customers, copy.Header("dead_letter_topic"));
+        Assert.Equal(
+            Convert.ToHexString(System.Security.Cryptography.SHA256.HashData(value)),
+            copy.Header("dead_letter_sha256"),
+            ignoreCase: true
+        );
+        // Where it lay is enough to find it again.
+        using var reader = new KafkaReader(running.Stack.Sandbox.BootstrapServers, Topics.Partitions, Topics.Customers);
+        var where = (
+            int.Parse(copy.Header("dead_letter_partition")!, CultureInfo.InvariantCulture),
+            long.Parse(copy.Header("dead_letter_offset")!, CultureInfo.InvariantCulture)
+        );
+        var all = await reader.Until(r => r.Any(c => (c.Partition, c.Offset) == where), "the record itself");
+        Assert.Equal(key, all.Single(c => (c.Partition, c.Offset) == where).Key);
+    }
+
     async Task KeptWith(string what, string reasons, string key, string? type, byte[]? value)
     {
         var run = running.Run;
@@ -338,7 +377,7 @@ public sealed class BadInputTests(RunningStack running)
         if (type is not null)
             headers.Add("ce_type", Encoding.UTF8.GetBytes(type));
         await running.Stack.Sandbox.Produce(
-            new KafkaRecord(
+            new global::Sync.Sandbox.Admin.KafkaRecord(
                 Topics.Customers,
                 null,
                 new Message<byte[]?, byte[]?>

@@ -78,6 +78,13 @@ public sealed class OutputTests(RunningStack running)
         {
             using var http = new HttpClient();
             var metrics = await http.GetStringAsync(new Uri($"http://127.0.0.1:{process.Port}/metrics"), run.Cancelled);
+            // A page that is empty would hold nothing forbidden either.
+            Assert.Matches(
+                process.Name.Contains("rchestrator", StringComparison.Ordinal)
+                    ? @"(?m)^sync_orchestrator_commands\w*\{[^}]*\} [1-9]"
+                    : @"(?m)^sync_adapter_call_duration\w*_count\{[^}]*\} [1-9]",
+                metrics
+            );
             Assert.DoesNotContain(id, metrics, StringComparison.Ordinal);
             Assert.DoesNotContain(RunningStack.Personal, metrics, StringComparison.OrdinalIgnoreCase);
         }
@@ -98,5 +105,18 @@ public sealed class OutputTests(RunningStack running)
                 $"select count(*) from sync.timeline t where t::text ilike '%{RunningStack.Personal}%'"
             )
         );
+        foreach (
+            var text in (string[])
+                [
+                    "sync.customer where attention",
+                    "sync.found_object where reason",
+                    "stripe.link where reason",
+                    "salesforce.link where reason",
+                ]
+        )
+            Assert.Equal(
+                0,
+                await running.Postgres.Scalar<long>($"select count(*) from {text} ilike '%{RunningStack.Personal}%'")
+            );
     }
 }

@@ -51,6 +51,11 @@ public sealed class SettingsTests
                 ["SALESFORCE__CLIENTID"] = "id",
                 ["SALESFORCE__CLIENTSECRET"] = "secret",
                 ["SALESFORCE__APIVERSION"] = "newest",
+                ["ADAPTER__WORKERS"] = "0",
+                ["ADAPTER__SCANHOURS"] = "-1",
+                ["ADAPTER__WORKER"] = "misspelt-secret",
+                ["CUSTOMERS__LOOPBRAKE"] = "-1",
+                ["CUSTOMERS__DELETIONWINDOW"] = "long-secret",
             }
         );
 
@@ -67,8 +72,11 @@ public sealed class SettingsTests
             {
                 "Sync.Stripe.Adapter" => ["STRIPE__APIKEY", "STRIPE__APIBASE", "STRIPE__WRITESPERSECOND"],
                 "Sync.Salesforce.Adapter" => (string[])["SALESFORCE__LOGINURL", "SALESFORCE__APIVERSION"],
-                _ => [],
+                _ => ["CUSTOMERS__LOOPBRAKE", "CUSTOMERS__DELETIONWINDOW"],
             },
+            .. project == "Sync.Orchestrator"
+                ? (string[])[]
+                : ["ADAPTER__WORKERS", "ADAPTER__SCANHOURS", "ADAPTER__WORKER: is no setting"],
         ];
         Assert.All(expected, name => Assert.Contains(name, said, StringComparison.Ordinal));
         Assert.DoesNotContain(

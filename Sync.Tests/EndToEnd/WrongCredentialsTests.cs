@@ -1,6 +1,8 @@
 using System.Text.Json.Nodes;
 using Sync.Sandbox.Demo;
+using Sync.Sandbox.Salesforce;
 using Sync.Sandbox.Stack;
+using Sync.Sandbox.Stripe;
 using Sync.Tests.Support;
 
 namespace Sync.Tests.EndToEnd;
@@ -26,8 +28,14 @@ public sealed class WrongCredentialsTests
         for (var i = 0; i < 20; i++)
             await run.Create($"wrong-{i}", new JsonObject { ["name"] = RunningStack.Personal }.ToJsonString());
 
-        await Paused(run, postgres, "stripe", stack.Stripe, () => run.StripeCalls.Total);
-        await Paused(run, postgres, "salesforce", stack.Salesforce, () => run.SalesforceCalls.Total);
+        await Paused(run, postgres, "stripe", stack.Stripe, () => run.Sandbox.Calls.Of(StripeApi.Vendor).Total);
+        await Paused(
+            run,
+            postgres,
+            "salesforce",
+            stack.Salesforce,
+            () => run.Sandbox.Calls.Of(SalesforceApi.Vendor).Total
+        );
         Assert.Empty(run.Eyes.Stripe());
         Assert.Empty(run.Eyes.Salesforce());
     }

@@ -34,6 +34,7 @@ public sealed class SettingsTests
                     ["Management:Port"] = "70000",
                     ["Management:Address"] = $"{Secret}",
                     ["Sync:Replica"] = $"-{Secret}",
+                    ["Database:MigrateOnStart"] = Secret,
                 },
                 logs
             ),
@@ -59,7 +60,11 @@ public sealed class SettingsTests
         Assert.Contains(faults, f => f.Contains("MANAGEMENT__PORT", StringComparison.Ordinal));
         Assert.Contains(faults, f => f.Contains("MANAGEMENT__ADDRESS", StringComparison.Ordinal));
         Assert.Contains(faults, f => f.Contains("SYNC__REPLICA", StringComparison.Ordinal));
-        Assert.Equal(10, faults.Count);
+        Assert.Contains(
+            faults,
+            f => f.Contains("DATABASE__MIGRATEONSTART: is no setting of this process", StringComparison.Ordinal)
+        );
+        Assert.Equal(11, faults.Count);
         Assert.DoesNotContain(faults, f => f.Contains(Secret, StringComparison.Ordinal));
     }
 

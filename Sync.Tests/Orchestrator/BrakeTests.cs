@@ -236,7 +236,14 @@ public sealed class BrakeTests
 
         Assert.Null(await story.Send(Merged(story, into: "crm-winner", owner: null)));
 
-        Assert.Equal("Live", story.State);
+        // Nobody is known to have it, which only the object itself can say; until it does the deletion is held.
+        Assert.Equal(("Live", "deletion-held crm"), (story.State, story.Customer.Attention));
+        var claim = Assert.IsType<RelinkObject>(Assert.Single(story.Take()));
+        Assert.Equal(("crm-winner", Scenario.Id, true), (claim.ExternalId, claim.To, claim.Claims));
+
+        Assert.Null(await story.Send(Asks("crm-winner")));
+
+        Assert.Equal(("Live", (string?)null), (story.State, story.Customer.Attention));
         Assert.Equal(("crm-winner", 1, false), Slot(story));
         var push = Assert.Single(story.TakePushes());
         Assert.Equal(
@@ -258,6 +265,49 @@ public sealed class BrakeTests
         Assert.Equal(("Ann", "Rome"), (story.Golden("name"), story.Golden("address.city")));
         await story.AnswerAll();
         Assert.Empty(story.Customer.Behind);
+    }
+
+    [Fact]
+    public async Task An_object_merged_into_one_that_carries_the_customers_own_id_needs_no_asking()
+    {
+        await using var story = await Scenario.InStep();
+
+        Assert.Null(await story.Send(Merged(story, into: "crm-winner", owner: Scenario.Id)));
+
+        Assert.Equal(("crm-winner", 1, false), Slot(story));
+        Assert.Equal(("Live", (string?)null), (story.State, story.Customer.Attention));
+    }
+
+    /// <summary>Seed 24 of the profile "ages": two customers had one object, and each went on writing it for ever.</summary>
+    [Fact]
+    public async Task An_object_merged_into_one_that_asks_another_customer_waits_for_a_person()
+    {
+        await using var harness = await OrchestratorHarness.Start();
+        var town = await TownOf(harness, 1);
+        var loser = harness.Customers.Single().System(Crm);
+        var winner = town.CreateInVendor(Crm, "another@example.com");
+        await town.Rest();
+        var another = harness.Customers.Single(c => c.CustomerId != "c-1");
+        Assert.Equal(winner, another.System(Crm).Ext);
+
+        Assert.Null(
+            await harness.Send(
+                new CustomerReported
+                {
+                    System = Crm,
+                    CustomerId = "c-1",
+                    Generation = 0,
+                    Obs = loser.Obs + 1,
+                    ExternalId = loser.Ext,
+                    Gone = true,
+                    ReplacedBy = winner,
+                }
+            )
+        );
+        await town.Rest();
+
+        Assert.Equal("deletion-held crm", harness.Customers.Single(c => c.CustomerId == "c-1").Attention);
+        Assert.Equal(winner, harness.Customers.Single(c => c.CustomerId != "c-1").System(Crm).Ext);
     }
 
     [Fact]
@@ -312,6 +362,17 @@ public sealed class BrakeTests
             IdOnObject = false,
             ReplacedBy = into,
             ReplacedByCustomer = owner,
+        };
+
+    static LinkObject Asks(string ext) =>
+        new()
+        {
+            CustomerId = Scenario.Id,
+            System = Crm,
+            ExternalId = ext,
+            Fields = [],
+            Minted = false,
+            Decided = true,
         };
 
     static (string?, int, bool) Slot(Scenario story)

@@ -129,6 +129,47 @@ public sealed class FoundObjectTests
         Assert.Equal("Parked", (await harness.FindObject(Crm, Ext))!.CurrentState);
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task An_object_that_another_was_merged_into_goes_to_that_ones_customer(bool known)
+    {
+        await using var harness = await OrchestratorHarness.Start(OneWay);
+        if (known)
+            await harness.Send(Found);
+
+        Assert.Null(await harness.Send(Relink("c-1", to: "c-1") with { Claims = true }));
+
+        var ask = Assert.IsType<LinkObject>(Assert.Single(harness.Caught.Messages));
+        Assert.Equal(("c-1", true, false), (ask.CustomerId, ask.Decided, ask.Minted));
+        Assert.Null(await harness.Send(Linked("c-1")));
+        Assert.Equal("Linked", (await harness.FindObject(Crm, Ext))!.CurrentState);
+    }
+
+    [Fact]
+    public async Task An_object_of_somebody_is_not_claimed()
+    {
+        await using var harness = await OrchestratorHarness.Start(OneWay);
+        await harness.Send(Found);
+        await harness.Send(Linked("c-1"));
+
+        Assert.Null(await harness.Send(Relink("c-2", to: "c-2") with { Claims = true }));
+
+        Assert.Equal("c-1", (await harness.FindObject(Crm, Ext))!.CustomerId);
+        Assert.Empty(harness.Caught.Messages);
+    }
+
+    [Fact]
+    public async Task An_unknown_object_that_is_sent_on_leaves_no_row()
+    {
+        await using var harness = await OrchestratorHarness.Start();
+
+        Assert.Null(await harness.Send(Relink("c-1", to: "c-2")));
+
+        Assert.Null(await harness.FindObject(Crm, Ext));
+        Assert.Empty(harness.Caught.Messages);
+    }
+
     [Fact]
     public async Task An_object_whose_customer_became_another_asks_that_one_until_it_answers()
     {

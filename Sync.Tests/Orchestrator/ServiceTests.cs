@@ -313,6 +313,133 @@ public sealed class ServiceTests
         Assert.Contains("one-way", Assert.Single(stage.Logs.Of(1000)).Text, StringComparison.Ordinal);
     }
 
+    /// <summary>The orchestrator reads what the product sends, whichever way it says it, and keeps what it cannot read whole.</summary>
+    [Fact]
+    public async Task A_structured_event_is_followed_and_an_unreadable_one_is_kept_as_it_came()
+    {
+        await using var stage = await Stage.Set();
+        using var reader = new KafkaReader(stage.Kafka.BootstrapServers, Partitions, Topics.Commands("billing"));
+        const string broken = """{"specversion":"1.0","type":"product.customer.created.v1","id":"2","source":"shop"}""";
+
+        await stage.ProduceRaw(
+            Topics.Customers,
+            "c-1",
+            """{"specversion":"1.0","type":"product.customer.created.v1","id":"5b9d2b0e-2d6a-4a43-9c3e-1f3f8d0a7c11","source":"shop","data":{"customerId":"c-1","revision":1,"customer":{"name":"Ann","email":null,"phone":null}}}""",
+            new() { ["content-type"] = "application/cloudevents+json" }
+        );
+        await stage.ProduceRaw(
+            Topics.Customers,
+            "c-1",
+            broken,
+            new() { ["content-type"] = "application/cloudevents+json" }
+        );
+
+        await Eventually.Is(
+            async () => await stage.Database.Scalar<long>("select count(*) from sync.dead_letter") == 1,
+            "one of them is kept"
+        );
+        var command = Assert.Single(await reader.Read(1));
+        Assert.Equal(("c-1", "5b9d2b0e-2d6a-4a43-9c3e-1f3f8d0a7c11"), (command.Key, command.Header("ce_causationid")));
+        Assert.Equal(
+            $"bad-cloudevent {broken} 1",
+            await stage.Database.Scalar<string>(
+                "select concat_ws(' ', reason_code, convert_from(value, 'UTF8'), jsonb_array_length(headers)) from sync.dead_letter"
+            )
+        );
+    }
+
+    [Fact]
+    public async Task A_product_with_json_of_its_own_is_read_from_its_own_topic_and_never_asked()
+    {
+        const string topic = "shop.people";
+        await using var stage = await Stage.SetWith(
+            topic,
+            """
+            { "topic": "shop.people", "key": "any", "id": "person", "revision": "at", "absent": "empty",
+              "type": { "from": "header:kind", "created": ["joined"], "updated": ["changed"], "deleted": ["left"], "ignored": ["seen"] },
+              "fields": { "name": "names.0", "email": "mail" } }
+            """,
+            ("Product:Format", "plain"),
+            ("Product:Mode", "one-way")
+        );
+        using var reader = new KafkaReader(stage.Kafka.BootstrapServers, Partitions, Topics.Commands("billing"));
+        Task Send(string kind, string body) => stage.ProduceRaw(topic, "any key", body, new() { ["kind"] = kind });
+
+        await Send(
+            "joined",
+            """{"person":"p-1","at":"2026-01-02T03:04:05Z","names":["Ann"],"mail":"ann@example.com"}"""
+        );
+        await Send("seen", """{"whatever":1}""");
+        await Send("changed", """{"person":"p-1","at":"2026-01-02T03:04:04Z","names":["Old"]}""");
+        await Send("changed", """{"person":"p-1","at":"soon","names":["Ann"]}""");
+        var command = Assert.Single(await reader.Read(1));
+        Assert.Equal("p-1", command.Key);
+        Assert.Contains("\"name\":\"Ann\"", command.Value, StringComparison.Ordinal);
+
+        await Send("changed", """{"person":"p-1","at":"2026-01-02T03:04:06Z","names":["Ann"]}""");
+        await Eventually.Is(
+            async () =>
+                await stage.Database.Scalar<long>(
+                    "select count(*) from sync.customer where customer_id = 'p-1' and golden ->> 'email' is null"
+                ) == 1,
+            "what the product left out is empty"
+        );
+        Assert.Equal(
+            "schema",
+            await stage.Database.Scalar<string>("select string_agg(reason_code, ' ') from sync.dead_letter")
+        );
+        Assert.Equal(
+            0L,
+            await stage.Database.Scalar<long>(
+                $"select count(*) from sync.outbox where topic = '{Topics.CustomerCommands}'"
+            )
+        );
+    }
+
+    [Fact]
+    public async Task Json_of_its_own_makes_a_product_one_way_and_its_map_is_checked_with_all_settings()
+    {
+        var config = Directory.CreateTempSubdirectory("sync-mapping-").FullName;
+        try
+        {
+            foreach (var file in (string[])["systems.json", "fields.json"])
+                File.Copy(Path.Combine(Repository.Root, "config", file), Path.Combine(config, file));
+            var logs = new CapturedLogs();
+            Task<int> Start() =>
+                SyncProcess.Run(
+                    Builder(
+                        new Dictionary<string, string?> { ["Product:Format"] = "plain", ["Sync:Config"] = config },
+                        logs
+                    ),
+                    []
+                );
+
+            Assert.Equal(SyncProcess.Refused, await Start());
+            await File.WriteAllTextAsync(
+                Path.Combine(config, "product.json"),
+                """{ "id": "", "revision": "", "type": { "from": "t", "updated": ["u"] }, "fields": { "name": "n" } }"""
+            );
+            Assert.Equal(SyncProcess.Refused, await Start());
+
+            var faults = logs.Of(4162).Select(l => l.Text).ToList();
+            Assert.All(
+                (string[])
+                    [
+                        "PRODUCT__MODE: must be one-way with PRODUCT__FORMAT=plain",
+                        "product.json: cannot be read",
+                        "product.json: id: is empty",
+                        "product.json: revision: is empty",
+                        "KAFKA__BOOTSTRAP",
+                    ],
+                part => Assert.Contains(faults, f => f.Contains(part, StringComparison.Ordinal))
+            );
+        }
+        finally
+        {
+            Directory.Delete(config, recursive: true);
+        }
+    }
+
     static HostApplicationBuilder Builder(IDictionary<string, string?> settings, CapturedLogs logs)
     {
         var builder = SyncProcess.CreateBuilder(
@@ -352,7 +479,16 @@ public sealed class ServiceTests
         public EmbeddedKafka Kafka { get; }
         public CapturedLogs Logs { get; }
 
-        public static async Task<Stage> Set(params (string Name, string Value)[] settings)
+        public static Task<Stage> Set(params (string Name, string Value)[] settings) =>
+            SetWith(Topics.Customers, null, settings);
+
+        /// <param name="product">The product's topic.</param>
+        /// <param name="map">What product.json says.</param>
+        public static async Task<Stage> SetWith(
+            string product,
+            string? map,
+            params (string Name, string Value)[] settings
+        )
         {
             var config = Directory.CreateTempSubdirectory("sync-mapping-").FullName;
             await File.WriteAllTextAsync(
@@ -364,10 +500,12 @@ public sealed class ServiceTests
                 """
             );
             await File.WriteAllTextAsync(Path.Combine(config, "fields.json"), "[]");
+            if (map is not null)
+                await File.WriteAllTextAsync(Path.Combine(config, "product.json"), map);
             var database = await TestPostgres.Create();
             var kafka = new EmbeddedKafka(
                 [
-                    Topics.Customers,
+                    product,
                     Topics.CustomerCommands,
                     Topics.Requests,
                     Topics.DeadLetters,
@@ -416,6 +554,19 @@ public sealed class ServiceTests
                     },
                 }
             );
+
+        public Task ProduceRaw(string topic, string key, string body, Dictionary<string, string> headers)
+        {
+            var record = new Message<byte[], byte[]>
+            {
+                Key = Encoding.UTF8.GetBytes(key),
+                Value = Encoding.UTF8.GetBytes(body),
+                Headers = [],
+            };
+            foreach (var (name, value) in headers)
+                record.Headers.Add(name, Encoding.UTF8.GetBytes(value));
+            return _producer.ProduceAsync(topic, record);
+        }
 
         public async ValueTask DisposeAsync()
         {

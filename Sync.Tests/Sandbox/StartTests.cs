@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Text.Json.Nodes;
 using Sync.Sandbox;
+using Sync.Sandbox.Stack;
 using Sync.Tests.Support;
 
 namespace Sync.Tests.Sandbox;
@@ -25,6 +26,34 @@ public sealed class StartTests
             await StartGuard.Problem(database.ConnectionString, default),
             StringComparison.Ordinal
         );
+    }
+
+    [Fact]
+    public async Task What_is_real_throughout_starts_again_on_a_database_with_customers()
+    {
+        await using var database = await TestPostgres.Create();
+        await database.Execute(
+            "create schema sync; create table sync.customer (customer_id text); insert into sync.customer values ('c1')"
+        );
+        var real = new Dictionary<string, string>
+        {
+            ["KAFKA__BOOTSTRAP"] = "127.0.0.1:1",
+            ["STRIPE__APIKEY"] = "sk_test_1",
+            ["SALESFORCE__LOGINURL"] = "https://127.0.0.1",
+        };
+        StackOptions Options(IReadOnlyDictionary<string, string> settings) =>
+            new()
+            {
+                DatabaseUrl = database.ConnectionString,
+                LogFolder = Directory.CreateTempSubdirectory("sync-start-").FullName,
+                Settings = settings,
+            };
+
+        foreach (var played in real.Keys)
+            await Assert.ThrowsAsync<StackException>(() =>
+                SyncStack.Create(Options(real.Where(s => s.Key != played).ToDictionary()), default)
+            );
+        await using var stack = await SyncStack.Create(Options(real), default);
     }
 
     [Fact]

@@ -68,6 +68,7 @@ sealed class AdapterSide : IOutbox
         {
             Unfenced = _world.Profile.Unfenced,
             Unleased = _world.Profile.Unleased,
+            FencedAtTheReportOnly = _world.Profile.FencedAtTheReportOnly,
         };
 
     public bool CanTake => Gate.Lanes(1, Workers.Count) > 0 && Store.NextDue <= Now();
@@ -94,7 +95,7 @@ sealed class AdapterSide : IOutbox
         _world.Note($"{Name}: the adapter's database is restored from a backup");
         Backup = null;
         Store = backup.Store;
-        Store.Restored();
+        Store.Restored(raised: !_world.Profile.VersionsNotRaised);
         Workers.Clear();
         for (var i = backup.Cursor; i < Vendor.Log.Count; i++)
             TakeIn(Vendor.Log[i]);
@@ -206,7 +207,9 @@ sealed class AdapterSide : IOutbox
                 return true;
             }
 
+            _side.Begins = true;
             call = _side.Gate.Call(_ => Task.FromResult(Called(_needs.Current)), default);
+            _side.Begins = false;
             if (call.IsCompleted)
                 Answer(call.Result);
             else
@@ -263,6 +266,7 @@ sealed class AdapterSide : IOutbox
 
         CallOutcome Called(Need need)
         {
+            _side.MayCall();
             object result = need switch
             {
                 Need.Read read => _side.Read(() => _side.Vendor.Read(read.ExternalId)),
@@ -288,6 +292,22 @@ sealed class AdapterSide : IOutbox
         }
     }
 
+    // ---- P8: who is told to wait does not call ----
+
+    DateTimeOffset _closedUntil;
+
+    /// <summary>A call that has not waited begins; those that waited together may go on together.</summary>
+    bool Begins { get; set; }
+
+    void MayCall()
+    {
+        if (Begins && _world.Clock.Now < _closedUntil)
+            _world.Witness.Fault(
+                "P8 called while told to wait",
+                $"{Name}: {_closedUntil - _world.Clock.Now} too early"
+            );
+    }
+
     // ---- the vendor's door, with its faults ----
 
     VendorResult Read(Func<VendorResult> act) => Fails(_world.Profile.ReadFails) ?? act();
@@ -301,10 +321,22 @@ sealed class AdapterSide : IOutbox
             return null;
         var chance = _world.Chance;
         if (chance.Is(_world.Profile.SlowDown))
-            return Noted(new(FailureClass.SlowDown, "rate_limit", "too many requests", Definite: true));
+            return Closed(TimeSpan.FromMilliseconds(500), FailureClass.SlowDown, "rate_limit", "too many requests");
         if (chance.Is(_world.Profile.PauseAll))
-            return Noted(new(FailureClass.PauseAll, "invalid_key", "the key is refused", Definite: true));
+            return Closed(
+                TimeSpan.FromSeconds(Options.PauseProbeSeconds),
+                FailureClass.PauseAll,
+                "invalid_key",
+                "the key is refused"
+            );
         return chance.Is(unavailable) ? Noted(new(FailureClass.Retry, "unavailable", "not now", Definite: true)) : null;
+    }
+
+    VendorResult.Failed Closed(TimeSpan time, FailureClass kind, string code, string reason)
+    {
+        if (_closedUntil < _world.Clock.Now + time)
+            _closedUntil = _world.Clock.Now + time;
+        return Noted(new(kind, code, reason, Definite: true));
     }
 
     VendorResult.Failed Noted(VendorResult.Failed failure)

@@ -35,9 +35,11 @@ static class Invariants
             InProduct(world, customer, witness);
             DeletionCounts(world, customer, witness);
             Bounded(world, customer, witness);
+            Forgotten(world, customer, witness);
         }
 
         OnePerson(world, witness);
+        OneCustomer(world, witness);
         foreach (var adapter in world.Adapters)
             OneObjectOfOurs(world, adapter, witness);
         NobodysEditIsLost(world, witness);
@@ -129,6 +131,20 @@ static class Invariants
         }
     }
 
+    /// <summary>An object is one customer's: two that write it would never end.</summary>
+    static void OneCustomer(World world, Witness witness)
+    {
+        var slots = world
+            .Customers.Where(c => c.CurrentState is nameof(Stage.Proposed) or nameof(Stage.Live))
+            .SelectMany(c => c.Systems.Where(s => s.Value is { Ext: not null, Gone: false }).Select(s => (c, s)))
+            .Where(x => x.s.Key != SystemNames.Product);
+        foreach (var same in slots.GroupBy(x => (x.s.Key, x.s.Value.Ext)).Where(g => g.Count() > 1))
+            witness.Fault(
+                "P2 one object, two customers",
+                $"{same.Key.Ext}: {string.Join(',', same.Select(x => x.c.CustomerId))}"
+            );
+    }
+
     // ---- P3: a command takes effect once ----
 
     static void Once(World world, AdapterSide adapter, Witness witness)
@@ -161,7 +177,7 @@ static class Invariants
             );
         if (customer.CurrentState is nameof(Stage.Removed) or nameof(Stage.Removing))
         {
-            // P6: what was removed does not come back by itself.
+            // P6: what was removed does not come back by itself. Where the product has it again, a person is asked.
             if (live.Count > 0 && system.Brake is null && !witness.Undeleted.Contains(customer.CustomerId))
                 witness.Fault("P6 resurrected", $"{customer.CustomerId} {adapter.Name}: {live[0].Id}");
             return;
@@ -178,7 +194,11 @@ static class Invariants
         foreach (var (path, field) in adapter.Map.Fields)
         {
             var golden = customer.Golden.At(path);
-            if (customer.Held.ContainsKey(path) || (system.Refused.TryGetValue(path, out var no) && no == golden))
+            if (
+                IsLooping(customer)
+                || customer.Held.ContainsKey(path)
+                || (system.Refused.TryGetValue(path, out var no) && no == golden)
+            )
                 continue;
             var form = field.Form.Count > 0 ? Normaliser.Stored(field, golden) : adapter.Vendor.Form(path, golden);
             if (
@@ -198,7 +218,8 @@ static class Invariants
         var person = world.Product.People.GetValueOrDefault(customer.CustomerId);
         if (customer.CurrentState is nameof(Stage.Removed) or nameof(Stage.Removing))
         {
-            if (person is { Deleted: false } && !world.Profile.OneWay)
+            var again = customer.System(SystemNames.Product).Brake == BrakeReasons.Recreated;
+            if (person is { Deleted: false } && !world.Profile.OneWay && !again)
                 witness.Fault("P6 resurrected", $"{customer.CustomerId} in the product");
             return;
         }
@@ -213,13 +234,20 @@ static class Invariants
 
         foreach (var path in ProductModel.Fields)
         {
-            if (!customer.Held.ContainsKey(path) && person.Fields[path] != customer.Golden.At(path))
+            if (
+                !IsLooping(customer)
+                && !customer.Held.ContainsKey(path)
+                && person.Fields[path] != customer.Golden.At(path)
+            )
                 witness.Fault(
                     "P4 diverged",
                     $"{customer.CustomerId} product {path}: {person.Fields[path]}, golden {customer.Golden.At(path)}"
                 );
         }
     }
+
+    /// <summary>Nothing is written for it until a person opens the loop brake, and the dashboard says so.</summary>
+    static bool IsLooping(CustomerSync customer) => customer.Pace is { Tripped: true };
 
     /// <summary>An object that waits for a person with its reason, and that no customer's slot names.</summary>
     public static bool IsParked(World world, string system, string externalId) =>
@@ -256,8 +284,43 @@ static class Invariants
             && !held
             && !witness.Undeleted.Contains(id)
             && !witness.Restored.Contains(id)
+            && !witness.Recreated.Contains(id)
         )
             witness.Fault("P6 deletion ignored", id);
+    }
+
+    // ---- P6 and P10: an erased customer does not come back, and nobody keeps what was known of it ----
+
+    static void Forgotten(World world, CustomerSync customer, Witness witness)
+    {
+        if (customer.EraseAskedAt is null)
+            return;
+        var id = customer.CustomerId;
+        if (customer.CurrentState is nameof(Stage.Live) or nameof(Stage.Proposed))
+            witness.Fault("P6 erased and back", $"{id} is {customer.CurrentState}");
+        // A deletion that a vendor refused waits for a person, and the customer with it.
+        if (customer.CurrentState != nameof(Stage.Removed))
+            return;
+        if (customer.ErasedAt is null)
+            witness.Fault("P10 not erased", $"{id}: {Standing(customer)}");
+        var known = customer.Golden.Count + customer.Held.Count;
+        known += customer.Systems.Values.Sum(s => s.Base.Count + s.At.Count + s.Refused.Count);
+        if (known > 0)
+            witness.Fault("P10 remembered", $"{id}: {known} values in its row");
+        foreach (var adapter in world.Adapters)
+        {
+            var lane = Sync.Adapter.Links.Lanes.Customer(id);
+            // Somebody took the record out of the bin: it is the vendor's again, and waits for a person.
+            if (customer.System(adapter.Name).Brake == BrakeReasons.Undeleted)
+                continue;
+            if (adapter.Store.Link(lane)?.Last is { Count: > 0 })
+                witness.Fault("P10 remembered", $"{id}: {adapter.Name} keeps what it reported");
+            if (
+                adapter.Store.Ledger.Any(e => e.Lane == lane && (e.Write ?? e.Expect) is { Count: > 0 })
+                || adapter.Store.Ledger.Any(e => e.Lane == lane && e.Hashes.Count > 0)
+            )
+                witness.Fault("P10 remembered", $"{id}: the ledger of {adapter.Name}");
+        }
     }
 
     // ---- P7: no system stays at an older state, and no person's edit is overwritten unseen ----

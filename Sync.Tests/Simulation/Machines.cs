@@ -22,7 +22,7 @@ namespace Sync.Tests.Simulation;
 /// </summary>
 sealed class Machines
 {
-    static readonly ConcurrentDictionary<(SyncConfig, bool), Lazy<Machines>> Built = new();
+    static readonly ConcurrentDictionary<(SyncConfig, bool, bool), Lazy<Machines>> Built = new();
 
     static readonly Telemetry Telemetry = new(
         new ServiceCollection().AddMetrics().BuildServiceProvider().GetRequiredService<IMeterFactory>()
@@ -34,9 +34,14 @@ sealed class Machines
     [ThreadStatic]
     static World? current;
 
-    Machines(SyncConfig config, bool oneWay)
+    Machines(SyncConfig config, bool oneWay, bool allowRecreate)
     {
-        Rules = new Rules(config, oneWay, (system, _) => current!.Brakes(system));
+        var options = new CustomersOptions();
+        Rules = new Rules(config, oneWay, (system, _) => current!.Brakes(system))
+        {
+            Loop = new LoopBudget(options.LoopBrake, options.LoopWindow),
+            AllowRecreate = allowRecreate,
+        };
         var orchestration = new Orchestration(Rules, new WorldTime(), Telemetry, NullLogger<Orchestration>.Instance)
         {
             NextId = () => current!.NextId(),
@@ -48,8 +53,13 @@ sealed class Machines
 
     public Rules Rules { get; }
 
-    public static Machines Of(SyncConfig config, bool oneWay) =>
-        Built.GetOrAdd((config, oneWay), key => new(() => new Machines(key.Item1, key.Item2))).Value;
+    public static Machines Of(SyncConfig config, Profile profile) =>
+        Built
+            .GetOrAdd(
+                (config, profile.OneWay, profile.AllowRecreate),
+                key => new(() => new Machines(key.Item1, key.Item2, key.Item3))
+            )
+            .Value;
 
     public static World? Current
     {
@@ -59,16 +69,31 @@ sealed class Machines
 
     public (Sagas<CustomerSync> Customers, Sagas<FoundObject> Objects) Sagas() => (new(_customers), new(_objects));
 
-    /// <summary>Candidates by e-mail, now and then from before any of them was there.</summary>
+    /// <summary>What the orchestrator's tables say, candidates now and then as they stood some steps ago.</summary>
     sealed class WorldSurroundings : ISurroundings
     {
         public Task<IReadOnlyList<string>> Candidates(ConsumeContext<ObjectFound> context) =>
             Task.FromResult(current!.Candidates(context.Message.Fields.GetValueOrDefault("email")));
 
-        public Task<Vanished?> Vanished(ConsumeContext<CustomerReported> context) => Task.FromResult<Vanished?>(null);
+        public Task<Vanished?> Vanished(ConsumeContext<CustomerReported> context)
+        {
+            var m = context.Message;
+            if (!m.Gone)
+                return Task.FromResult<Vanished?>(null);
+            // How many deletions are too many is chance here: see Rules.DeletionBrake.
+            var none = new DeletionCount(0, int.MaxValue);
+            var duplicate = current!.Objects.Any(o =>
+                o.CustomerId == m.CustomerId && o.System == m.System && o.CurrentState == "Parked"
+            );
+            return Task.FromResult<Vanished?>(new(none, duplicate));
+        }
 
         public Task<IReadOnlyList<ObjectName>> ObjectsOf(ConsumeContext<Erase> context) =>
-            Task.FromResult<IReadOnlyList<ObjectName>>([]);
+            Task.FromResult<IReadOnlyList<ObjectName>>([
+                .. current!
+                    .Objects.Where(o => o.CustomerId == context.Message.CustomerId)
+                    .Select(o => new ObjectName(o.System, o.Ext)),
+            ]);
     }
 
     sealed class WorldTime : TimeProvider
@@ -138,6 +163,15 @@ sealed class Orchestrators(Machines machines)
             case Resync m:
                 customers.Raise(scope, m);
                 break;
+            case ReleaseLoop m:
+                customers.Raise(scope, m);
+                break;
+            case AllowRecreate m:
+                customers.Raise(scope, m);
+                break;
+            case Erase m:
+                customers.Raise(scope, m);
+                break;
             case ObjectFound m:
                 objects.Raise(scope, m);
                 break;
@@ -151,6 +185,18 @@ sealed class Orchestrators(Machines machines)
                 objects.Raise(scope, m);
                 break;
             case ObjectDue m:
+                objects.Raise(scope, m);
+                break;
+            case LinkTo m:
+                objects.Raise(scope, m);
+                break;
+            case RetryObject m:
+                objects.Raise(scope, m);
+                break;
+            case IgnoreObject m:
+                objects.Raise(scope, m);
+                break;
+            case ForgetObject m:
                 objects.Raise(scope, m);
                 break;
             default:

@@ -25,6 +25,9 @@ sealed class MemoryLinkStore(Func<DateTimeOffset> now, Action<OutgoingMessage> s
     /// <summary>Planted bug: a lane that is leased may be taken again.</summary>
     public bool Unleased { get; init; }
 
+    /// <summary>Planted bug: the commit that opens a ledger entry does not compare versions.</summary>
+    public bool FencedAtTheReportOnly { get; init; }
+
     sealed class Row
     {
         public required Link Link { get; set; }
@@ -85,6 +88,22 @@ sealed class MemoryLinkStore(Func<DateTimeOffset> now, Action<OutgoingMessage> s
             : Lanes.Customer(hint.CustomerId);
         TakeIn(new WorkItem(id, lane, null, hint));
     }
+
+    /// <summary>Somebody asks for an object that is no customer's: always in its own lane, as the intake does.</summary>
+    public void TakeIn(Guid id, ReadObject read) =>
+        TakeIn(
+            new WorkItem(
+                id,
+                Lanes.Object(read.ExternalId),
+                null,
+                new Hint
+                {
+                    ExternalId = read.ExternalId,
+                    Kind = HintKind.Look,
+                    Always = true,
+                }
+            )
+        );
 
     void TakeIn(WorkItem item)
     {
@@ -183,7 +202,9 @@ sealed class MemoryLinkStore(Func<DateTimeOffset> now, Action<OutgoingMessage> s
         var targets = writes.OfType<LaneWrite.Finish>().Select(f => f.MovedTo).OfType<string>().Distinct().ToList();
         var fenced = writes
             .Where(w =>
-                !Unfenced && (!_links.TryGetValue(w.Before.Lane, out var row) || row.Link.Version != w.Before.Version)
+                !Unfenced
+                && !(FencedAtTheReportOnly && w is LaneWrite.Open)
+                && (!_links.TryGetValue(w.Before.Lane, out var row) || row.Link.Version != w.Before.Version)
             )
             .Select(w => w.Before.Lane)
             .ToHashSet();
@@ -242,6 +263,8 @@ sealed class MemoryLinkStore(Func<DateTimeOffset> now, Action<OutgoingMessage> s
                 (row.TakenBy, row.TakenUntil, row.DueAt) = (null, null, null);
                 foreach (var entry in finish.Ledger)
                     Keep(entry);
+                if (finish.After.Forget)
+                    Forget(finish.Before.Lane);
                 foreach (var message in finish.Messages)
                     send(message);
                 foreach (var id in finish.Done)
@@ -259,6 +282,22 @@ sealed class MemoryLinkStore(Func<DateTimeOffset> now, Action<OutgoingMessage> s
                 row.Link = row.Link with { Attempts = row.Link.Attempts + (back.Counts ? 1 : 0) };
                 break;
         }
+    }
+
+    void Forget(string lane)
+    {
+        foreach (var (id, entry) in _ledger.Where(l => l.Value.Value.Lane == lane).ToList())
+            _ledger[id] = new Entry(
+                entry.Value with
+                {
+                    Write = null,
+                    Expect = null,
+                    Hashes = new Dictionary<string, ValueHashes>(),
+                    SuspectUntil = null,
+                    State = entry.Value.IsOpen ? LedgerState.Abandoned : entry.Value.State,
+                },
+                entry.ClosedAt ?? now()
+            );
     }
 
     void Move(Guid id, string lane)
@@ -337,6 +376,7 @@ sealed class MemoryLinkStore(Func<DateTimeOffset> now, Action<OutgoingMessage> s
         {
             Unfenced = Unfenced,
             Unleased = Unleased,
+            FencedAtTheReportOnly = FencedAtTheReportOnly,
             Copied = this,
         };
 
@@ -354,17 +394,16 @@ sealed class MemoryLinkStore(Func<DateTimeOffset> now, Action<OutgoingMessage> s
     }
 
     /// <summary>After a restore; see <see cref="LinkStore.RaiseVersions"/>.</summary>
-    public void Restored()
+    public void Restored() => Restored(raised: true);
+
+    /// <param name="raised">False plants a bug.</param>
+    public void Restored(bool raised)
     {
-        _start += 1_000_000_000;
+        var above = raised ? 1_000_000_000 : 0;
+        _start += above;
         _restoredAt = now();
         foreach (var row in _links.Values)
-            row.Link = row.Link with
-            {
-                Version = row.Link.Version + 1_000_000_000,
-                Last = null,
-                RestoredAt = _restoredAt,
-            };
+            row.Link = row.Link with { Version = row.Link.Version + above, Last = null, RestoredAt = _restoredAt };
     }
 }
 

@@ -39,6 +39,14 @@ sealed class ProductModel(Profile profile, Action<string, object> emit, Action<s
         Emit(person);
     }
 
+    public void PersonRecreates(Person person, Dictionary<string, string?> fields)
+    {
+        person.Deleted = false;
+        foreach (var (path, value) in fields)
+            person.Fields[path] = value;
+        Emit(person);
+    }
+
     public void PersonDeletes(Person person)
     {
         person.Deleted = true;
@@ -117,14 +125,15 @@ sealed class ProductModel(Profile profile, Action<string, object> emit, Action<s
         person.Done.Add(command.CommandId);
         person.Applied = profile.NoAck ? null : new AppliedCommand(command.CommandId, outcome, written);
         note($"product {person.Id} applies {VendorModel.Text(written)} of {VendorModel.Text(command.Write)}");
-        Emit(person);
+        Emit(person, rises: !profile.RevisionsOfPeopleOnly);
         if (profile.NoStickyAck)
             person.Applied = null;
     }
 
-    void Emit(Person person)
+    void Emit(Person person, bool rises = true)
     {
-        person.Revision++;
+        if (rises)
+            person.Revision++;
         emit(
             person.Id,
             person.Deleted

@@ -16,6 +16,15 @@ sealed record Profile(string Name)
     public double Clones { get; init; }
     public double SameEmail { get; init; } = 0.45;
 
+    /// <summary>Two of Salesforce's records become one.</summary>
+    public double Merges { get; init; }
+
+    /// <summary>The product makes a customer again that it had deleted, under the same id.</summary>
+    public double Recreates { get; init; }
+
+    /// <summary>Both vendors have an automation that changes the phone whenever we have written it.</summary>
+    public bool Automations { get; init; }
+
     // ---- faults
     public double LostBefore { get; init; } = 0.06;
     public double LostAfter { get; init; } = 0.08;
@@ -51,6 +60,13 @@ sealed record Profile(string Name)
     public bool Hold { get; init; }
     public bool Forms { get; init; } = true;
     public bool Operators { get; init; }
+
+    /// <summary>Operators decide about objects too: this customer, read it again, look away.</summary>
+    public bool Matchers { get; init; }
+
+    /// <summary>Probability, at each step, that a person is to be erased.</summary>
+    public double Erases { get; init; }
+    public bool AllowRecreate { get; init; }
     public bool FieldMappedLater { get; init; }
     public bool FieldUnmappedLater { get; init; }
     public bool Restores { get; init; }
@@ -62,6 +78,11 @@ sealed record Profile(string Name)
     public bool NoStickyAck { get; init; }
     public bool NoAck { get; init; }
     public bool UndeclaredForms { get; init; }
+    public bool FencedAtTheReportOnly { get; init; }
+    public bool VersionsNotRaised { get; init; }
+    public bool UpdatesByUpsert { get; init; }
+    public bool CreatesByUpsert { get; init; }
+    public bool RevisionsOfPeopleOnly { get; init; }
 
     public SyncConfig Config(bool late) =>
         Configs.Get(this, phoneInStripe: FieldMappedLater ? late : !FieldUnmappedLater || !late);
@@ -84,6 +105,21 @@ sealed record Profile(string Name)
             Creates = 0.5,
             SameEmail = 0.7,
             Deletes = 0.06,
+        },
+        Plain with
+        {
+            Name = "matched by operators",
+            Creates = 0.5,
+            SameEmail = 0.7,
+            Deletes = 0.06,
+            Operators = true,
+            Matchers = true,
+        },
+        Plain with
+        {
+            Name = "merges",
+            Creates = 0.35,
+            Merges = 0.2,
         },
         Plain with
         {
@@ -213,6 +249,36 @@ sealed record Profile(string Name)
             Operators = true,
             Deletes = 0.15,
             Refuses = 5,
+        },
+        Plain with
+        {
+            Name = "erasure",
+            Erases = 0.02,
+            Creates = 0.3,
+            Deletes = 0.1,
+            Undeletes = 0.1,
+            Recreates = 0.1,
+        },
+        Plain with
+        {
+            Name = "created again",
+            Deletes = 0.2,
+            Recreates = 0.2,
+            Undeletes = 0.1,
+            Operators = true,
+        },
+        Plain with
+        {
+            Name = "created again and followed",
+            Deletes = 0.2,
+            Recreates = 0.2,
+            Undeletes = 0.1,
+            AllowRecreate = true,
+        },
+        Plain with
+        {
+            Name = "automations",
+            Automations = true,
         },
         Plain with
         {

@@ -31,7 +31,10 @@ sealed record Switches(IReadOnlySet<int> Skipped, IReadOnlySet<string> Off)
         ["copies"] = p => p with { Clones = 0 },
         ["days that pass"] = p => p with { Ages = 0 },
         ["refusals"] = p => p with { Refuses = 0 },
-        ["operators"] = p => p with { Operators = false },
+        ["operators"] = p => p with { Operators = false, Matchers = false },
+        ["merges"] = p => p with { Merges = 0 },
+        ["erasures"] = p => p with { Erases = 0 },
+        ["new lives"] = p => p with { Recreates = 0 },
     };
 
     public bool Skips(int step) => Skipped.Contains(step);

@@ -26,6 +26,9 @@ sealed class VendorModel(string name, Profile profile, VirtualClock clock, Func<
         public bool ByUs { get; set; }
         public bool MadeByUs { get; init; }
         public bool Deleted { get; set; }
+
+        /// <summary>The record that took this one's place.</summary>
+        public string? MergedInto { get; set; }
         public int Version { get; set; } = 1;
     }
 
@@ -74,6 +77,23 @@ sealed class VendorModel(string name, Profile profile, VirtualClock clock, Func<
 
     public void PersonDeletes(Record record) => Remove(record, byUs: false);
 
+    /// <summary>The loser ends as a deletion does; whoever asks for it is told of the winner.</summary>
+    public void PersonMerges(Record loser, Record winner)
+    {
+        loser.MergedInto = winner.Id;
+        Remove(loser, byUs: false);
+        (winner.ByUs, winner.Version) = (false, winner.Version + 1);
+        Tell(winner, HintKind.Updated, [], previous: null, command: null);
+    }
+
+    // ---- automations ----
+
+    /// <summary>Records whose phone we wrote, and that the vendor's automation will change.</summary>
+    public Queue<Record> Automations { get; } = [];
+
+    /// <summary>Changes made by automations.</summary>
+    public int Automated { get; set; }
+
     public void PersonUndeletes(Record record)
     {
         (record.Deleted, record.ByUs, record.Version) = (false, false, record.Version + 1);
@@ -83,7 +103,9 @@ sealed class VendorModel(string name, Profile profile, VirtualClock clock, Func<
     // ---- its API ----
 
     public VendorResult Read(string id) =>
-        Find(id) is { Deleted: false } record ? new VendorResult.Ok(See(record)) : new VendorResult.Gone();
+        Find(id) is { Deleted: false } record ? new VendorResult.Ok(See(record)) : Gone(id);
+
+    VendorResult.Gone Gone(string id) => new() { MergedInto = Find(id)?.MergedInto };
 
     public FindResult Find(FindRequest request) =>
         new(
@@ -108,7 +130,16 @@ sealed class VendorModel(string name, Profile profile, VirtualClock clock, Func<
                     && _records.Values.FirstOrDefault(r => r.CustomerId == request.CustomerId && !r.Deleted)
                         is { } holder
                 )
-                    return new VendorResult.Taken(holder.Id);
+                {
+                    if (!profile.CreatesByUpsert)
+                        return new VendorResult.Taken(holder.Id);
+                    Patch(
+                        holder,
+                        new(holder.Id, request.CustomerId, request.CommandId, request.Key, request.Write, null)
+                    );
+                    return new VendorResult.Ok(null) { ExternalId = holder.Id };
+                }
+
                 var record = Make(request.Write, request.CustomerId, byUs: true, request.CommandId);
                 Count(record.CustomerId!);
                 return new VendorResult.Ok(IsStripe ? See(record) : null) { ExternalId = record.Id };
@@ -120,8 +151,10 @@ sealed class VendorModel(string name, Profile profile, VirtualClock clock, Func<
             request.Key,
             () =>
             {
-                if (Find(request.ExternalId) is not { Deleted: false } record)
-                    return new VendorResult.Gone();
+                if (Find(request.ExternalId) is not { } record || (record.Deleted && !profile.UpdatesByUpsert))
+                    return Gone(request.ExternalId);
+                if (record.Deleted)
+                    record = Make(new Dictionary<string, string?>(), request.CustomerId, byUs: true, request.CommandId);
                 if (profile.Guards && !IsStripe && request.Guard is { } guard && guard != Guard(record))
                     return new VendorResult.Moved();
                 if (Refused(request.Write) is { } refused)
@@ -134,7 +167,7 @@ sealed class VendorModel(string name, Profile profile, VirtualClock clock, Func<
     public VendorResult Delete(DeleteRequest request)
     {
         if (Find(request.ExternalId) is not { Deleted: false } record)
-            return new VendorResult.Gone();
+            return Gone(request.ExternalId);
         if (request.UnlessSubscribed && IsSubscribed(record.Id))
             return new VendorResult.Refused(
                 new Dictionary<string, string>(),
@@ -195,6 +228,8 @@ sealed class VendorModel(string name, Profile profile, VirtualClock clock, Func<
             Effects[(record.Id, request.CommandId)] = Effects.GetValueOrDefault((record.Id, request.CommandId)) + 1;
         (record.ByUs, record.Stamp, record.Version) = (true, request.CommandId, record.Version + 1);
         note($"{name} {record.Id} is written {Text(request.Write)}, replacing {Text(before)}");
+        if (profile.Automations && before.ContainsKey("phone"))
+            Automations.Enqueue(record);
         if (changed)
             Tell(record, HintKind.Updated, [.. before.Keys], before, request.CommandId);
     }

@@ -30,6 +30,12 @@ sealed class Witness(World world)
     public HashSet<string> Undeleted { get; } = [];
     public HashSet<string> Restored { get; } = [];
 
+    /// <summary>Customers whom the product has again, after it had deleted them.</summary>
+    public HashSet<string> Recreated { get; } = [];
+
+    /// <summary>Customers whom somebody asked to erase.</summary>
+    public HashSet<string> Erased { get; } = [];
+
     /// <summary>Values that the saga was shown, and those that lost against another; compared without case.</summary>
     public HashSet<string> Seen { get; } = new(StringComparer.OrdinalIgnoreCase);
     public HashSet<string> Overruled { get; } = new(StringComparer.OrdinalIgnoreCase);

@@ -53,10 +53,24 @@ sealed partial class World
         if (live.Count == 0)
             return;
         var person = Chance.Of(live);
+        if (
+            what > 1 - Profile.Recreates
+            && Product.People.Values.Where(p => p.Deleted).ToList() is { Count: > 0 } former
+            && Chance.Of(former) is var again
+            && !Product.HasLive(again.Fields["email"])
+        )
+        {
+            Note($"the product makes {again.Id} again");
+            Witness.Recreated.Add(again.Id);
+            Product.PersonRecreates(again, NewFields(null));
+            return;
+        }
+
         if (what < Profile.Creates + Profile.Deletes)
         {
             Note($"a person deletes {person.Id} in the product");
             Witness.Deleted.Add((person.Id, SystemNamesProduct, null));
+            Witness.Recreated.Remove(person.Id);
             Product.PersonDeletes(person);
             return;
         }
@@ -76,7 +90,7 @@ sealed partial class World
         if (
             !vendor.IsStripe
             && what > 1 - Profile.Undeletes
-            && vendor.Records.Where(r => r.Deleted).ToList() is { Count: > 0 } bin
+            && vendor.Records.Where(r => r is { Deleted: true, MergedInto: null }).ToList() is { Count: > 0 } bin
         )
         {
             var back = Chance.Of(bin);
@@ -101,6 +115,19 @@ sealed partial class World
             return;
         }
 
+        if (
+            !vendor.IsStripe
+            && live.Count > 1
+            && what <= 1 - Profile.Undeletes
+            && what > 1 - Profile.Undeletes - Profile.Merges
+        )
+        {
+            var winner = Chance.Of(live.Where(r => r != record).ToList());
+            Note($"a person merges {record.Id} of {record.CustomerId} into {winner.Id} of {winner.CustomerId}");
+            vendor.PersonMerges(record, winner);
+            return;
+        }
+
         if (what < Profile.Creates + Profile.Deletes)
         {
             Note($"a person deletes {record.Id} of {record.CustomerId} in {adapter.Name}");
@@ -117,6 +144,20 @@ sealed partial class World
         );
         Witness.Edits.Add(new(adapter.Name, record.CustomerId, record.Id, path, value!, record.Fields[path]));
         vendor.PersonEdits(record, path, value);
+    }
+
+    /// <summary>An automation of the vendor changes what we wrote; for everybody else that is an edit like any other.</summary>
+    void Automate(AdapterSide adapter)
+    {
+        var vendor = adapter.Vendor;
+        var record = vendor.Automations.Dequeue();
+        if (record.Deleted)
+            return;
+        var value = vendor.Form("phone", Value("phone"));
+        Note($"an automation sets phone of {record.Id} of {record.CustomerId} in {adapter.Name} to {value}");
+        Witness.Edits.Add(new(adapter.Name, record.CustomerId, record.Id, "phone", value!, record.Fields["phone"]));
+        vendor.Automated++;
+        vendor.PersonEdits(record, "phone", value);
     }
 
     /// <summary>An operator sees what waits for a person, and decides it one way or the other.</summary>
@@ -149,6 +190,9 @@ sealed partial class World
                 });
         }
 
+        ReleaseLoops();
+        Match();
+        Erase();
         if (!Profile.Operators || Calm || !Chance.Is(0.15) || !Customers.Any())
             return;
         _acts.Add(() =>
@@ -161,8 +205,14 @@ sealed partial class World
                 _ => null,
             };
             Ask(
-                Chance.Below(3) switch
+                Chance.Below(Profile.Recreates > 0 ? 4 : 3) switch
                 {
+                    3 => new AllowRecreate
+                    {
+                        CustomerId = customer.CustomerId,
+                        RequestedBy = "sim",
+                        RequestedAt = OrchestratorNow,
+                    },
                     0 => new Retry
                     {
                         CustomerId = customer.CustomerId,
@@ -183,6 +233,92 @@ sealed partial class World
                         RequestedBy = "sim",
                         RequestedAt = OrchestratorNow,
                     },
+                }
+            );
+        });
+    }
+
+    /// <summary>How often operators let a loop go on, before they look for what causes it.</summary>
+    const int MaxReleases = 2;
+
+    /// <summary>Loop brakes that an operator opened.</summary>
+    public int Releases { get; private set; }
+
+    void ReleaseLoops()
+    {
+        if (Releases >= MaxReleases || Customers.FirstOrDefault(c => c.Pace is { Tripped: true }) is not { } looping)
+            return;
+        if (Calm || Chance.Is(0.1))
+            _acts.Add(() =>
+            {
+                Releases++;
+                Ask(
+                    new ReleaseLoop
+                    {
+                        CustomerId = looping.CustomerId,
+                        RequestedBy = "sim",
+                        RequestedAt = OrchestratorNow,
+                    }
+                );
+            });
+    }
+
+    /// <summary>Who looks after objects sees one that waits: it is this customer's, or is to be read again, or is left so.</summary>
+    void Match()
+    {
+        if (!Profile.Matchers || Calm || !Chance.Is(0.15))
+            return;
+        var objects = Objects.ToList();
+        var customers = Customers.Where(c => c.CurrentState == nameof(Stage.Live)).ToList();
+        if (objects.Count == 0 || customers.Count == 0)
+            return;
+        _acts.Add(() =>
+        {
+            var found = Chance.Of(objects);
+            Ask(
+                Chance.Below(3) switch
+                {
+                    0 => new RetryObject
+                    {
+                        System = found.System,
+                        ExternalId = found.Ext,
+                        RequestedBy = "sim",
+                        RequestedAt = OrchestratorNow,
+                    },
+                    1 => new IgnoreObject
+                    {
+                        System = found.System,
+                        ExternalId = found.Ext,
+                        RequestedBy = "sim",
+                        RequestedAt = OrchestratorNow,
+                    },
+                    _ => new LinkTo
+                    {
+                        System = found.System,
+                        ExternalId = found.Ext,
+                        CustomerId = Chance.Of(customers).CustomerId,
+                        RequestedBy = "sim",
+                        RequestedAt = OrchestratorNow,
+                    },
+                }
+            );
+        });
+    }
+
+    void Erase()
+    {
+        if (Profile.Erases == 0 || Calm || !Chance.Is(Profile.Erases) || !Customers.Any())
+            return;
+        _acts.Add(() =>
+        {
+            var customer = Chance.Of(Customers.ToList());
+            Witness.Erased.Add(customer.CustomerId);
+            Ask(
+                new Erase
+                {
+                    CustomerId = customer.CustomerId,
+                    RequestedBy = "sim",
+                    RequestedAt = OrchestratorNow,
                 }
             );
         });
@@ -210,7 +346,7 @@ sealed partial class World
         );
     }
 
-    void Ask(OperatorRequest request)
+    void Ask(object request)
     {
         Note($"an operator asks {request}");
         Send(request);

@@ -51,7 +51,7 @@ sealed partial class World : ITopicProducer, IBatchRows, IScheduleMessageProvide
         Chance.Begin(-1);
         _orchestratorSkew = Skew();
         var config = Profile.Config(late: false);
-        _orchestrator = new Orchestrators(Machines.Of(config, Profile.OneWay));
+        _orchestrator = new Orchestrators(Machines.Of(config, Profile));
         Product = new ProductModel(Profile, EmitSnapshot, Note);
         Adapters =
         [
@@ -88,21 +88,39 @@ sealed partial class World : ITopicProducer, IBatchRows, IScheduleMessageProvide
     /// <summary>The deletion brake, closed or not as it happens.</summary>
     public bool Brakes(string system) => Profile.Brake > 0 && Chance.Is(Profile.Brake);
 
-    /// <summary>Customers with this e-mail as a search sees them: committed state, and sometimes older than all of them.</summary>
+    /// <summary>
+    /// Customers with this e-mail as a search sees them: committed state, now and then a random number of steps old, and
+    /// sometimes older than all of them.
+    /// </summary>
     public IReadOnlyList<string> Candidates(string? email)
     {
-        if (Standing.EmailKey(email) is not { } key || Chance.Is(0.3))
+        if (Standing.EmailKey(email) is not { } key)
             return [];
-        return
+        var age = Chance.Below(3 * MaxAge);
+        if (age >= 2 * MaxAge)
+            return [];
+        var view = age >= MaxAge || _views.Count == 0 ? View() : _views[Math.Max(0, _views.Count - 1 - age)];
+        return [.. view.Where(c => c.Key.AsSpan().SequenceEqual(key)).Select(c => c.Id).Order(StringComparer.Ordinal)];
+    }
+
+    /// <summary>Steps back that a search may look.</summary>
+    const int MaxAge = 60;
+
+    /// <summary>What a search would have seen after each of the last steps.</summary>
+    readonly List<(string Id, byte[] Key)[]> _views = [];
+
+    (string Id, byte[] Key)[] View() =>
         [
             .. Customers
-                .Where(c =>
-                    c.CurrentState is nameof(Stage.Proposed) or nameof(Stage.Live)
-                    && c.EmailKey?.AsSpan().SequenceEqual(key) == true
-                )
-                .Select(c => c.CustomerId)
-                .Order(StringComparer.Ordinal),
+                .Where(c => c.CurrentState is nameof(Stage.Proposed) or nameof(Stage.Live) && c.EmailKey is not null)
+                .Select(c => (c.CustomerId, c.EmailKey!)),
         ];
+
+    void Remember()
+    {
+        _views.Add(View());
+        if (_views.Count > MaxAge)
+            _views.RemoveAt(0);
     }
 
     public void Note(string line)
@@ -129,6 +147,7 @@ sealed partial class World : ITopicProducer, IBatchRows, IScheduleMessageProvide
                 Turns(_step);
                 if (!_switches.Skips(_step))
                     Step();
+                Remember();
             }
 
             Rest();
@@ -156,7 +175,7 @@ sealed partial class World : ITopicProducer, IBatchRows, IScheduleMessageProvide
         if ((Profile.FieldMappedLater || Profile.FieldUnmappedLater) && step == Profile.Steps / 2)
         {
             var config = Profile.Config(late: true);
-            _orchestrator = _orchestrator.With(Machines.Of(config, Profile.OneWay));
+            _orchestrator = _orchestrator.With(Machines.Of(config, Profile));
             foreach (var adapter in Adapters)
                 adapter.Remap(config.System(adapter.Name));
         }
@@ -234,6 +253,8 @@ sealed partial class World : ITopicProducer, IBatchRows, IScheduleMessageProvide
                 _acts.Add(adapter.Take);
             if (adapter.Vendor.Feed.Count > 0)
                 _acts.Add(() => Feed(adapter));
+            if (adapter.Vendor.Automations.Count > 0)
+                _acts.Add(() => Automate(adapter));
             foreach (var hung in adapter.Hung)
             {
                 if (Calm || Chance.Is(0.15))
@@ -244,7 +265,7 @@ sealed partial class World : ITopicProducer, IBatchRows, IScheduleMessageProvide
         if (_timers.Exists(t => t.At <= Clock.Now))
             _acts.Add(Ring);
         Operate();
-        if (!Calm && Witness.Edits.Count < Profile.Edits && Chance.Is(0.35))
+        if (!Calm && Witness.Edits.Count - Adapters.Sum(a => a.Vendor.Automated) < Profile.Edits && Chance.Is(0.35))
             _acts.Add(Person);
     }
 
@@ -323,6 +344,7 @@ sealed partial class World : ITopicProducer, IBatchRows, IScheduleMessageProvide
             if (_acts.Count > 0)
             {
                 _acts[Chance.Below(_acts.Count)]();
+                Remember();
                 continue;
             }
 
@@ -377,6 +399,7 @@ sealed partial class World : ITopicProducer, IBatchRows, IScheduleMessageProvide
         message switch
         {
             PushCustomer m => ($"commands {m.System}", m.CustomerId),
+            ReadObject m => ($"commands {m.System}", m.ExternalId),
             CustomerCommand m => ("commands product", m.CustomerId),
             CustomerReported m => ($"reports {m.System}", m.CustomerId),
             ObjectDuplicated m => ($"reports {m.System}", m.CustomerId),
@@ -385,6 +408,8 @@ sealed partial class World : ITopicProducer, IBatchRows, IScheduleMessageProvide
             ObjectLinked m => ("requests", m.ExternalId),
             ObjectParked m => ("requests", m.ExternalId),
             RelinkObject m => ("requests", m.ExternalId),
+            ForgetObject m => ("requests", m.ExternalId),
+            ObjectRequest m => ("requests", m.ExternalId),
             Due m => ("requests", m.CustomerId),
             ObjectDue m => ("requests", m.ExternalId),
             OperatorRequest m => ("requests", m.CustomerId),
@@ -401,6 +426,9 @@ sealed partial class World : ITopicProducer, IBatchRows, IScheduleMessageProvide
         {
             case PushCustomer push:
                 Adapter(push.System).Store.TakeIn(push);
+                break;
+            case ReadObject read:
+                Adapter(read.System).Store.TakeIn(NextId(), read);
                 break;
             case CustomerCommand command:
                 Product.Consume(command);
@@ -432,7 +460,7 @@ sealed partial class World : ITopicProducer, IBatchRows, IScheduleMessageProvide
         catch (Exception e) when (e is RefusedMessageException || e.InnerException is RefusedMessageException)
         {
             Note($"dead letter: {e.Message}");
-            if (message is not OperatorRequest)
+            if (message is not (OperatorRequest or ObjectRequest))
                 Witness.Fault("P1 dead letter", (e.InnerException ?? e).Message);
         }
 

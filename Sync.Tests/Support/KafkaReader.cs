@@ -36,6 +36,13 @@ public sealed class KafkaReader : IDisposable
 
     public IReadOnlyList<KafkaRecord> Records => _records;
 
+    /// <summary>The first offset that the broker still has, and the one that comes next.</summary>
+    public (long Low, long High) Watermarks(string topic, int partition)
+    {
+        var ends = _consumer.QueryWatermarkOffsets(new(topic, partition), TimeSpan.FromSeconds(30));
+        return (ends.Low.Value, ends.High.Value);
+    }
+
     /// <summary>All records once there are this many; fails when they do not come.</summary>
     public Task<IReadOnlyList<KafkaRecord>> Read(int count) => Until(r => r.Count >= count, $"{count} records");
 

@@ -28,13 +28,16 @@ public sealed class TestPostgres : IAsyncDisposable
 
     public NpgsqlDataSource DataSource { get; }
 
+    /// <summary>The server itself, for what makes its own databases.</summary>
+    public static string Server =>
+        Environment.GetEnvironmentVariable("SYNC_TEST_POSTGRES")
+        ?? throw new InvalidOperationException(
+            "SYNC_TEST_POSTGRES is not set; run the tests through ./sync test, which starts a server of its own"
+        );
+
     public static async Task<TestPostgres> Create()
     {
-        var admin =
-            Environment.GetEnvironmentVariable("SYNC_TEST_POSTGRES")
-            ?? throw new InvalidOperationException(
-                "SYNC_TEST_POSTGRES is not set; run the tests through ./sync test, which starts a server of its own"
-            );
+        var admin = Server;
         var name = $"test_{Guid.NewGuid():n}";
         await Execute(admin, $"create database {name}");
         return new TestPostgres(admin, name);

@@ -18,7 +18,8 @@ static class Linking
             return decision;
         }
 
-        // The deletion of its object waits for a person, and a person says that this one takes the place: nothing is deleted.
+        // The deletion of its object is held, and a person, or the vendor's merge, says that this one takes the place: nothing
+        // is deleted.
         var replaces = ask.Decided && system.Gone && system.Brake == BrakeReasons.Held;
         if (!replaces && (system.Ext is not null || system.Sent is not null || system.Gone))
         {
@@ -135,6 +136,13 @@ static class Linking
             System = system,
             ExternalId = externalId,
             To = to,
+        };
+
+    /// <summary>The vendor merged the customer's object into this one, which nobody is known to have.</summary>
+    public static RelinkObject Claim(CustomerSync sync, string system, string externalId) =>
+        Relink(sync, system, externalId, sync.CustomerId) with
+        {
+            Claims = true,
         };
 
     public static ObjectLinked Linked(CustomerSync sync, string system, string externalId) =>

@@ -72,7 +72,9 @@ static class Settling
     /// <summary>
     /// A deletion seen in a system. A vendor's is held where too many come at once or where another object may have taken the
     /// place; a product that is only read cannot follow one, so there it always waits for a person. An object that the vendor
-    /// merged into another was not deleted by anybody: the customer goes with the one that is left.
+    /// merged into another was not deleted by anybody: the customer goes with the one that is left, if nobody else has that.
+    /// While it carries no id it may be about to become another customer's, and two with one object would never end; so it
+    /// is the object that is asked, and the deletion waits for its answer.
     /// </summary>
     static Decision OnGone(CustomerSync sync, Report report, Rules rules, Moment moment, Vanished? vanished)
     {
@@ -89,8 +91,7 @@ static class Settling
         if (known && system.Brake == BrakeReasons.Held)
             return decision;
 
-        var free = report.ReplacedByCustomer is null || report.ReplacedByCustomer == sync.CustomerId;
-        if (report.ReplacedBy is { } winner && free && !report.FromProduct)
+        if (report.ReplacedBy is { } winner && report.ReplacedByCustomer == sync.CustomerId && !report.FromProduct)
         {
             system.BeginLife(winner);
             decision.Messages.Add(Linking.Linked(sync, name, winner));
@@ -99,6 +100,20 @@ static class Settling
         }
 
         system.Gone = true;
+        if (report.ReplacedBy is { } nobodys && report.ReplacedByCustomer is null && !report.FromProduct)
+        {
+            system.Brake = BrakeReasons.Held;
+            decision.Messages.Add(Linking.Claim(sync, name, nobodys));
+            decision.Notes.Add(
+                new Note(Codes.DeletionHeld, name)
+                {
+                    ExternalId = nobodys,
+                    Reason = "merged into another object, which is asked to take the place",
+                }
+            );
+            return decision;
+        }
+
         if (report.FromProduct)
         {
             decision.Facts = Facts.SomebodyDeleted;

@@ -1,8 +1,11 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Text.Json;
 using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Sync.Messaging.Hosting;
 
 namespace Sync.Tests.Messaging.Consuming;
 
@@ -40,7 +43,7 @@ sealed class ChildProcess : IDisposable
             start.ArgumentList.Add(argument);
         start.Environment[Variable] = JsonSerializer.Serialize(settings);
         if (crashAt is not null)
-            start.Environment["SYNC__CRASHAT"] = crashAt;
+            start.Environment[CrashAt.Variable] = crashAt;
         var process = Process.Start(start)!;
         // Nobody reads what it says; a full pipe would stop it.
         process.OutputDataReceived += (_, _) => { };
@@ -89,10 +92,32 @@ public sealed class ChildProcessHost
 
         var builder = CountingProcess.Builder(settings);
         builder.Logging.ClearProviders();
+        if (CrashAt.Asked() is { } crash)
+            builder.Services.AddSingleton<CrashPoints>(crash);
         CountingProcess.Consume(builder, CountingStage.Topics);
         using var host = builder.Build();
         await host.StartAsync();
         await Console.In.ReadToEndAsync();
         Environment.Exit(0);
+    }
+}
+
+/// <summary>Ends its process, as SIGKILL would, the n-th time that it comes by a place: <c>outbox-after-produce:3</c>.</summary>
+sealed class CrashAt(string place, int nth) : CrashPoints
+{
+    public const string Variable = "SYNC_TEST_CRASHAT";
+
+    int _left = nth;
+
+    public static CrashAt? Asked() =>
+        Environment.GetEnvironmentVariable(Variable)?.Split(':') is [var place, var nth]
+            ? new(place, int.Parse(nth, CultureInfo.InvariantCulture))
+            : null;
+
+    public override ValueTask Pass(string point)
+    {
+        if (point == place && Interlocked.Decrement(ref _left) == 0)
+            Environment.FailFast($"asked to crash at {point}");
+        return ValueTask.CompletedTask;
     }
 }

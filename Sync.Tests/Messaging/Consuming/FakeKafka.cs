@@ -202,7 +202,7 @@ sealed class FakeKafka : IRecordSourceFactory, IClusterView
 }
 
 /// <summary>Lets a test interfere at a named place of a batch.</summary>
-sealed class Interference(Func<string, int, Task> at) : Sync.Messaging.Hosting.CrashPoints("none")
+sealed class Interference(Func<string, int, Task> at) : Sync.Messaging.Hosting.CrashPoints
 {
     readonly System.Collections.Concurrent.ConcurrentDictionary<string, int> _passed = new();
 

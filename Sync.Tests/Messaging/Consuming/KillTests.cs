@@ -43,6 +43,7 @@ public sealed class KillTests
                 TimeSpan.FromMinutes(3)
             );
             await Proof.Holds(stage, produced, echoes);
+            Proof.LogIsWhole(stage, produced);
         }
         finally
         {
@@ -71,6 +72,7 @@ public sealed class KillTests
 
         await stage.Until(s => s.Effects(), produced.Count, "effects by both");
         await Proof.Holds(stage, produced, echoes);
+        Proof.LogIsWhole(stage, produced);
     }
 
     [Fact]
@@ -124,6 +126,7 @@ public sealed class KillTests
         using var last = ChildProcess.Start(Settings(stage, "a"));
         await stage.Until(s => s.Effects(), produced.Count, "effects");
         await Proof.Holds(stage, produced, echoes);
+        Proof.LogIsWhole(stage, produced);
     }
 
     static async Task Burst(CountingStage stage, ConcurrentBag<Produced> produced, int count)

@@ -37,6 +37,8 @@ static class Proof
             r => ((r.GetString(0), r.GetInt32(1)), r.GetInt64(2))
         );
         Assert.Equal(ends.OrderBy(e => e.Key).Select(e => (e.Key, e.Value)), stored.OrderBy(s => s.Item1));
+        // Nothing jumped, and nothing looked as if it had.
+        Assert.Equal(0, await stage.Database.Scalar<long>($"select count(*) from {CountingDb.Schema}.feed_gap"));
         Assert.Equal(
             values.Count,
             await stage.Database.Scalar<long>(
@@ -56,6 +58,17 @@ static class Proof
         foreach (var key in read.Select(Echo).Distinct().GroupBy(e => e.Key))
             Assert.Equal(key.Select(e => e.Value).Order(), key.Select(e => e.Value));
         Assert.Equal(expected, read.Select(Echo).ToHashSet());
+    }
+
+    /// <summary>
+    /// The log as the broker has it: whole from its first record, and nothing in it that nobody reported. The embedded
+    /// one drops what is too much without a word.
+    /// </summary>
+    public static void LogIsWhole(CountingStage stage, IReadOnlyCollection<Produced> values)
+    {
+        using var log = new KafkaReader(stage.Kafka.BootstrapServers, CountingStage.Partitions, CountingStage.Topics);
+        foreach (var part in values.GroupBy(v => (v.Topic, v.Partition)))
+            Assert.Equal((0, part.Max(v => v.Offset) + 1), log.Watermarks(part.Key.Topic, part.Key.Partition));
     }
 
     static (string Key, long Value) Echo(KafkaRecord record) =>

@@ -116,7 +116,7 @@ public sealed class LeaseTests
     static long Epoch(string text) => long.Parse(text[(text.LastIndexOf(' ') + 1)..]);
 
     /// <summary>Stops at a place, as a frozen process does, until it is released.</summary>
-    sealed class Freeze(string at) : CrashPoints(null)
+    sealed class Freeze(string at) : CrashPoints
     {
         readonly TaskCompletionSource _reached = new(TaskCreationOptions.RunContinuationsAsynchronously);
         readonly TaskCompletionSource _released = new(TaskCreationOptions.RunContinuationsAsynchronously);
