@@ -57,7 +57,11 @@ sealed class Scanner(
                     : backoff.Delay(_failures);
             await gate.Failed(e.Failure);
             if (++_failures >= 3 || e.Failure.Class == FailureClass.PauseAll)
-                health.Set("scan", $"{system}: scan: {e.Failure.Code}: {e.Failure.Reason}");
+            {
+                var what = e.Failure.Class == FailureClass.PauseAll ? "configuration" : "scan";
+                health.Set("scan", $"{system}: {what}: {e.Failure.Code}: {e.Failure.Reason}");
+            }
+
             log.FeedFailed(system, ScanStore.Lease, e.Failure.Code, e.Failure.Class, delay);
             telemetry.FeedFailed(ScanStore.Lease, e.Failure.Code);
             return delay;

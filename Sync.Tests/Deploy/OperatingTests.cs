@@ -337,7 +337,7 @@ public sealed partial class OperatingTests
     [GeneratedRegex(
         """
             (?: Failed\(\s* | =>\s*new\(\s* ) (?: FailureClass\.\w+,\s* )? "(?<reason>[a-z_-]+)",
-            | (?: CircuitCode | ConfigurationPrefix )\s=\s"(?<reason>[a-z-]+:?)"
+            | (?: CircuitCode | ConfigurationPrefix | FirstListing )\s=\s"(?<reason>[a-z-]+:?)"
             | \$"(?<reason>commit-\{)
             | delay,\s*"(?<reason>[a-z-]+)"
             """,

@@ -36,7 +36,13 @@ public sealed class PausedStack : IAsyncLifetime
                     ["no_proxy"] = "127.0.0.1",
                 },
                 StripeSettings = With(options.StripeSettings, "STRIPE__APIKEY", "sk_test_wrong"),
-                SalesforceSettings = With(options.SalesforceSettings, "SALESFORCE__CLIENTSECRET", "wrong"),
+                // One that lists its account before it creates anything, and one that does not.
+                SalesforceSettings = new Dictionary<string, string>(
+                    With(options.SalesforceSettings, "SALESFORCE__CLIENTSECRET", "wrong")
+                )
+                {
+                    ["ADAPTER__LISTFIRST"] = "false",
+                },
             },
             TestContext.Current.CancellationToken
         );
@@ -71,6 +77,7 @@ public sealed class WrongCredentialsTests(PausedStack paused) : IClassFixture<Pa
             run,
             paused.Postgres,
             "stripe",
+            "first-listing",
             paused.Stack.Stripe,
             () => run.Sandbox.Calls.Of(StripeApi.Vendor).Total
         );
@@ -78,6 +85,7 @@ public sealed class WrongCredentialsTests(PausedStack paused) : IClassFixture<Pa
             run,
             paused.Postgres,
             "salesforce",
+            "configuration:%",
             paused.Stack.Salesforce,
             () => run.Sandbox.Calls.Of(SalesforceApi.Vendor).Total
         );
@@ -98,13 +106,13 @@ public sealed class WrongCredentialsTests(PausedStack paused) : IClassFixture<Pa
         await orchestrator.WaitUntilReady(TestContext.Current.CancellationToken);
     }
 
-    static async Task Paused(FlowRun run, TestPostgres postgres, string schema, ManagedProcess process, Func<int> calls)
+    static async Task Paused(FlowRun run, TestPostgres postgres, string schema, string reason, ManagedProcess process, Func<int> calls)
     {
         await Eventually.Is(
             async () =>
-                await postgres.Scalar<long>($"select count(*) from {schema}.link where reason like 'configuration:%'")
+                await postgres.Scalar<long>($"select count(*) from {schema}.link where reason like '{reason}'")
                 > 0,
-            $"a lane of {schema} waits for configuration"
+            $"a lane of {schema} waits for {reason}"
         );
         using var http = new HttpClient();
         var health = await Eventually.Get(
