@@ -177,19 +177,28 @@ sealed class ScaleBenchmark(string postgres, string logFolder, Progress progress
                             {
                                 CustomerId = ids[i],
                                 Revision = 1,
-                                Customer = People.Person(i),
+                                Customer = Whole(i),
                             }
                             : new CustomerUpdated
                             {
                                 CustomerId = ids[i],
                                 Revision = 1_000,
-                                Customer = People.Person(i),
+                                Customer = Whole(i),
                             }
                     )
                 )
                 .Select(message => producer.ProduceAsync(message.Topic, ByHand.Record(message)))
                 .ToList()
         );
+    }
+
+    /// <summary>As a product sends it: a field that is empty is there, and null.</summary>
+    static CustomerFields Whole(int number)
+    {
+        var fields = People.Person(number);
+        foreach (var member in Paths.AddressMembers)
+            fields.TryAdd($"address.{member}", null);
+        return fields;
     }
 
     static Chapter Chapter(List<Measured> all, int rounds) =>
