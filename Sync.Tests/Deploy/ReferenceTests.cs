@@ -25,11 +25,14 @@ public sealed partial class ReferenceTests(RolesTests.Installed installed) : ICl
     {
         ["api_budget"] = "What the vendor last told of the account's calls.",
         ["api_usage"] = "Our calls by hour, replica and operation.",
+        ["comparison"] = "Imports and reconciliations that were asked for, and how far they are.",
+        ["comparison_finding"] = "What a comparison found: ids, hashes of e-mails, paths and classes, never a value.",
         ["consumer_offset"] = "How far each partition is consumed, and the fence against a process that lost it.",
         ["cursor"] = "How far each feed of the vendor was read, and which replica follows it.",
         ["customer"] = "One row a customer, which is one saga. Personal data in `golden`, `held` and `systems`.",
         ["dead_letter"] = "Messages that could not be handled, kept whole. Personal data in `key` and `value`.",
         ["feed_gap"] = "Windows in which a feed may have lost something.",
+        ["first_listing"] = "When every object of the account was listed for the first time.",
         ["found_object"] = "Objects in a vendor without a customer's id. Personal data in `fields`.",
         ["hint_seen"] = "Changes of the vendor that were taken in, by id, against doubles.",
         ["ledger"] =
@@ -46,6 +49,7 @@ public sealed partial class ReferenceTests(RolesTests.Installed installed) : ICl
         ["scan"] = "Listings of all objects, and what they found.",
         ["scan_unseen"] = "Objects that a running listing has not met.",
         ["schedule"] = "Timers. Personal data never: a timer names a customer.",
+        ["stranger"] = "Objects of the account that carry nobody's id, as last listed. Hashes of e-mails, no values.",
         ["timeline"] = "What happened, append-only: codes, paths, ids, never a value.",
         ["webhook"] = "Webhooks that were accepted and not read yet. Personal data in `body`.",
         ["work"] = "Commands, hints and requests that wait for a worker. Personal data in `body`.",

@@ -106,12 +106,18 @@ public sealed class WrongCredentialsTests(PausedStack paused) : IClassFixture<Pa
         await orchestrator.WaitUntilReady(TestContext.Current.CancellationToken);
     }
 
-    static async Task Paused(FlowRun run, TestPostgres postgres, string schema, string reason, ManagedProcess process, Func<int> calls)
+    static async Task Paused(
+        FlowRun run,
+        TestPostgres postgres,
+        string schema,
+        string reason,
+        ManagedProcess process,
+        Func<int> calls
+    )
     {
         await Eventually.Is(
             async () =>
-                await postgres.Scalar<long>($"select count(*) from {schema}.link where reason like '{reason}'")
-                > 0,
+                await postgres.Scalar<long>($"select count(*) from {schema}.link where reason like '{reason}'") > 0,
             $"a lane of {schema} waits for {reason}"
         );
         using var http = new HttpClient();
