@@ -3,11 +3,11 @@ using Sync.Adapter.Hosting;
 namespace Sync.Adapter.Working;
 
 /// <summary>How long a lane waits: doubling from a quarter of a second, with jitter, so that lanes that failed together do not come back together.</summary>
-sealed class Backoff(AdapterOptions options, Random random)
+class Backoff(AdapterOptions options, Random random)
 {
     static readonly TimeSpan First = TimeSpan.FromMilliseconds(250);
 
-    public TimeSpan Delay(int attempts)
+    public virtual TimeSpan Delay(int attempts)
     {
         var longest = TimeSpan.FromSeconds(options.BackoffMaxSeconds);
         var delay = First * Math.Pow(2, Math.Min(attempts, 20));
