@@ -37,6 +37,13 @@ sealed class Eyes(SyncStack stack)
             .Where(account => (bool?)account["IsDeleted"] is not true)
             .ToLookup(account => (string?)account["Product_Customer_Id__c"] ?? "");
 
+    /// <summary>Deleted accounts that carried this id and that a person could still take out of the recycle bin.</summary>
+    public int InRecycleBin(string id) =>
+        stack
+            .Sandbox.Salesforce.All()
+            .Select(node => node!.AsObject())
+            .Count(account => (bool?)account["IsDeleted"] is true && (string?)account["Product_Customer_Id__c"] == id);
+
     /// <summary>Rows of <c>dashboard.customers</c>.</summary>
     public async Task<Dictionary<string, SagaRow>> Saga(
         IReadOnlyCollection<string> ids,

@@ -137,6 +137,8 @@ static class Flows
         run.CountCalls();
         await run.Delete(Ada);
         var took = await run.Gone(Ada);
+        var bin = run.Eyes.InRecycleBin(Ada);
+        run.Expect(bin == 1, "its account in Salesforce's recycle bin", $"{bin} accounts there");
         return $"{Ms(took)}: deleted in Stripe, in Salesforce's recycle bin, a tombstone in the saga; {run.Calls}";
     }
 
