@@ -134,12 +134,14 @@ sealed class PubSubService(PubSub pubSub) : Api.PubSubBase
             CheckTopic(first.TopicName);
             _topic = first.TopicName;
             var place = Begin(first);
+            // Taken before anybody can know that the stream has begun: a clock moved right after that counts.
+            var quietSince = pubSub.Clock.GetUtcNow();
             pubSub.Begun();
             Ask(first);
             var reading = Read(cancellationToken);
             try
             {
-                await Send(place, cancellationToken);
+                await Send(place, quietSince, cancellationToken);
             }
             finally
             {
@@ -213,9 +215,8 @@ sealed class PubSubService(PubSub pubSub) : Api.PubSubBase
             Wake();
         }
 
-        async Task Send(long place, CancellationToken cancellationToken)
+        async Task Send(long place, DateTimeOffset quietSince, CancellationToken cancellationToken)
         {
-            var quietSince = pubSub.Clock.GetUtcNow();
             while (true)
             {
                 // Asked before looking, so that what comes between the two is not slept over.
@@ -258,7 +259,9 @@ sealed class PubSubService(PubSub pubSub) : Api.PubSubBase
                 var time = pubSub.Silent
                     ? Task.Delay(Timeout.InfiniteTimeSpan, pubSub.Clock, wait.Token)
                     : Task.Delay(due - now, pubSub.Clock, wait.Token);
-                await Task.WhenAny(changed, asked, time);
+                // Looked at once more: a clock that moved before the timer was set does not let it ring.
+                if (pubSub.Silent || pubSub.Clock.GetUtcNow() < due)
+                    await Task.WhenAny(changed, asked, time);
                 await wait.CancelAsync();
                 cancellationToken.ThrowIfCancellationRequested();
             }
