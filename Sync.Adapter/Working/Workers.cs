@@ -89,7 +89,7 @@ sealed class Workers(
     async Task TakeAndRun(CancellationToken abandon, CancellationToken stop)
     {
         while (!mayWork.Now)
-            await signal.Wait(Busy, time, stop);
+            await signal.Wait(Busy, stop);
         log.WorkersBegin(rules.System, await EndOwnLeases(stop));
 
         for (var looks = 0; ; looks++)
@@ -104,7 +104,7 @@ sealed class Workers(
             if (taken.Count == room && room > 0 && InHand < MaxInHand)
                 continue;
 
-            if (await signal.Wait(Pause(looks), time, stop))
+            if (await signal.Wait(Pause(looks), stop))
                 looks = 0;
         }
     }

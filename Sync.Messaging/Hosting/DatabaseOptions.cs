@@ -42,13 +42,12 @@ public sealed class DatabaseOptions : IValidatableObject
         connection.LogParameters = false;
         if (Pooler)
         {
+            // A statement prepared on one server connection is not there on the next.
             connection.MaxAutoPrepare = 0;
             connection.NoResetOnClose = true;
             return connection;
         }
 
-        if (!connection.ContainsKey("Max Auto Prepare"))
-            connection.MaxAutoPrepare = 64;
         // A transaction that a frozen process left open must end well before the outbox stops looking for late ids (60 s).
         connection.Options ??= "-c idle_in_transaction_session_timeout=30000";
         return connection;

@@ -1,38 +1,9 @@
+using Sync.Messaging.Hosting;
+
 namespace Sync.Stripe.Adapter.Webhooks;
 
 /// <summary>A webhook was stored by this process. What others stored is found by looking.</summary>
-sealed class WebhookSignal : IDisposable
-{
-    readonly SemaphoreSlim _signal = new(0, 1);
-
-    public void Set()
-    {
-        try
-        {
-            _signal.Release();
-        }
-        catch (SemaphoreFullException)
-        {
-            // Somebody has said so already.
-        }
-    }
-
-    public async Task Wait(TimeSpan longest, TimeProvider time, CancellationToken cancellationToken)
-    {
-        using var limit = new CancellationTokenSource(longest, time);
-        using var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
-        try
-        {
-            await _signal.WaitAsync(both.Token);
-        }
-        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
-        {
-            // Time to look.
-        }
-    }
-
-    public void Dispose() => _signal.Dispose();
-}
+sealed class WebhookSignal(TimeProvider time) : WakeSignal(time);
 
 /// <summary>Reads what the door stored, in every replica: rows that one reads are skipped by the others.</summary>
 sealed class WebhookWorker(
@@ -54,7 +25,7 @@ sealed class WebhookWorker(
             {
                 stoppingToken.ThrowIfCancellationRequested();
                 if (await Once(stoppingToken) < WebhookStore.BatchSize)
-                    await signal.Wait(Look, time, stoppingToken);
+                    await signal.Wait(Look, stoppingToken);
             }
         }
         catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)

@@ -31,7 +31,7 @@ sealed class Frame : IAsyncDisposable
         Options = options;
         Vendor = new FakeVendor(map);
         arrange?.Invoke(Vendor);
-        Signal = new WorkSignal();
+        Signal = new WorkSignal(TimeProvider.System);
         Store = new LinkStore(database.DataSource, Schema, Outbox, options.ListFirst);
         Writer = new WorkWriter(AdapterSchema, Signal);
         Hints = new HintIntake(AdapterSchema, Writer);
@@ -290,7 +290,6 @@ sealed class Frame : IAsyncDisposable
         await EndLoops();
         Calls.Dispose();
         Telemetry.Dispose();
-        Signal.Dispose();
         await Database.Execute($"drop schema {Schema} cascade");
     }
 }
