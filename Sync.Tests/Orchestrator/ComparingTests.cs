@@ -336,6 +336,24 @@ public sealed class ComparingTests(CommandLineStage stage) : IClassFixture<Comma
                 )
             );
 
+        // Until the product agrees, nobody knows whose the new one is.
+        var made = CustomerIds.Minted(Crm, "i2");
+        using var product = new KafkaReader(
+            stage.Kafka.BootstrapServers,
+            CommandLineStage.Partitions,
+            Topics.Commands("product")
+        );
+        var create = (await product.Until(r => r.Any(c => c.Key == made), "the product is asked")).Single(c =>
+            c.Key == made
+        );
+        var command = (string?)JsonNode.Parse(create.Value)!["commandId"];
+        await stage.Produce(
+            Topics.Customers,
+            made,
+            "product.customer.created.v1",
+            $$$$"""{"customerId":"{{{{made}}}}","revision":1,"applied":{"commandId":"{{{{command}}}}","outcome":"done"},"customer":{"name":"New","email":"imported@example.com","phone":null,"address":{"city":null},"attributes":{}}}"""
+        );
+
         var said = await Json(first);
         Assert.Equal(["i1", "i2", "i3", "i4"], reads.Select(r => r.Key).Order(StringComparer.Ordinal));
         Assert.Equal($"{id}", (string?)said["id"]);
@@ -362,6 +380,35 @@ public sealed class ComparingTests(CommandLineStage stage) : IClassFixture<Comma
         await stage.Run("customer", "resync", "imp-2");
         Assert.Equal(["4"], await stage.Database.Rows($"select applied from sync.comparison where id = '{id}'"));
         Assert.Equal(4, (await reader.Until(_ => true, "all")).Count(IsRead));
+    }
+
+    /// <summary>What a killed process had sent may be sent once more, and lie beside its copy in one batch.</summary>
+    [Fact]
+    public async Task What_drives_a_run_acts_on_each_finding_once_however_often_it_comes()
+    {
+        await using var database = await OrchestratorDatabase.Create();
+        var id = Guid.NewGuid();
+        await database.Postgres.Execute(
+            $"""
+            insert into sync.comparison (id, system, kind, apply, requested_by, asked_at, state)
+            values ('{id}', 'crm', 'import', true, 'kim', now(), 'applying');
+            insert into sync.comparison_finding (comparison_id, subject, external_id, class, applied)
+            select '{id}', 'object:' || ext, ext, 'create', ext = 'a' from unnest(array['a', 'b', 'c']) ext
+            """
+        );
+        await using var connection = await database.Postgres.DataSource.OpenConnectionAsync();
+
+        var pieces = await new NextPiece().Read(
+            [
+                new ApplyFindings { ComparisonId = id },
+                new ApplyFindings { ComparisonId = id, After = "object:a" },
+                new ApplyFindings { ComparisonId = id, After = "object:a" },
+            ],
+            connection,
+            TestContext.Current.CancellationToken
+        );
+
+        Assert.Equal(["b", "c"], pieces.OfType<Piece>().SelectMany(piece => piece.Findings).Select(f => f.ExternalId));
     }
 
     [Fact]
