@@ -100,6 +100,10 @@ public sealed class ComparingTests(CommandLineStage stage) : IClassFixture<Comma
         Assert.Equal(FindingClasses.UnknownCustomer, Judge(Carrying("x"), null).Class);
         Assert.Equal(FindingClasses.Link, Judge(Carrying("x"), await Customer(free: true)).Class);
         Assert.Equal(FindingClasses.Duplicate, Judge(Carrying("x"), await Customer()).Class);
+        // Its e-mail says somebody else; the id was written down.
+        var other = await Customer(free: true);
+        other.CustomerId = "other";
+        Assert.Equal(Scenario.Id, Judge(Carrying("x"), await Customer(free: true), [other]).CustomerId);
         // Another form of the same value is no difference.
         Assert.Equal(FindingClasses.Same, Judge(Carrying(ext, " Ann "), await Customer()).Class);
         var differs = Judge(Carrying(ext, "Bea"), await Customer());
@@ -278,6 +282,12 @@ public sealed class ComparingTests(CommandLineStage stage) : IClassFixture<Comma
                 && (string?)f["customerId"] == "dry-1"
         );
         Assert.DoesNotContain("New", said.ToJsonString(), StringComparison.Ordinal);
+        Assert.Equal(
+            ["0"],
+            await stage.Database.Rows(
+                $"select count(*) from sync.comparison_finding where comparison_id = '{id}' and applied"
+            )
+        );
         // Vendors were asked for a list, and for nothing else.
         var asked = await commands.Until(r => r.Any(c => c.Key == $"{id}"), "the request");
         Assert.Equal(
@@ -416,6 +426,8 @@ public sealed class ComparingTests(CommandLineStage stage) : IClassFixture<Comma
     {
         foreach (var name in (string[])["same", "differs", "bare", "missing"])
             await Insert($"rec-{name}", $"rec-{name}@example.com", c => c.Since = DateTimeOffset.UnixEpoch);
+        // Not in the list either, but it changed behind the list's back.
+        await Insert("rec-late", "rec-late@example.com", c => c.Since = DateTimeOffset.MaxValue.AddYears(-1_000));
         ListedObject[] objects =
         [
             Object("billing-rec-same", "rec-same", "Ann", "rec-same@example.com", Billing),
