@@ -86,6 +86,21 @@ public sealed partial class LayoutTests
         Assert.Empty(faults);
     }
 
+    /// <summary>Whoever reads the contract needs nothing of ours, and nothing of anybody else's.</summary>
+    [Fact]
+    public void The_contract_depends_on_nothing_but_the_framework()
+    {
+        var project = XDocument.Parse(Repository.Read("Sync.Contracts/Sync.Contracts.csproj"));
+
+        Assert.Empty(
+            project.Descendants().Where(e => e.Name.LocalName.EndsWith("Reference", StringComparison.Ordinal))
+        );
+        Assert.All(
+            typeof(Topics).Assembly.GetReferencedAssemblies(),
+            reference => Assert.StartsWith("System.", reference.Name, StringComparison.Ordinal)
+        );
+    }
+
     [Fact]
     public void Every_project_is_in_the_solution_and_holds_its_packages_still()
     {

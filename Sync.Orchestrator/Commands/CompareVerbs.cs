@@ -5,6 +5,7 @@ using System.Text.Json.Nodes;
 using Sync.Contracts;
 using Sync.Contracts.Requests;
 using Sync.Orchestrator.Comparing;
+using Sync.Orchestrator.Customers;
 using Sync.Orchestrator.Storage;
 
 namespace Sync.Orchestrator.Commands;
@@ -375,7 +376,8 @@ static class CompareVerbs
 
     /// <summary>
     /// Waits until every object that was handed over is a customer's or parked, or nothing moves any more; answers how many
-    /// are what.
+    /// are what. One whose customer the product has not agreed to yet still asks: the product may say that the person is
+    /// another customer, who may have an object.
     /// </summary>
     static async Task<JsonObject> Settle(Session session, Progress run, CancellationToken cancellationToken)
     {
@@ -387,15 +389,24 @@ static class CompareVerbs
             var rows = await Rows.Read(
                 session.Database,
                 $"""
-                select count(*) filter (where o.current_state = 'Linked' or (o.ext is null and c.customer_id is not null)) as linked,
-                       count(*) filter (where o.current_state = 'Parked') as parked,
-                       count(*) filter (where o.current_state = 'Asking') as asking,
-                       count(*) filter (where o.ext is null and c.customer_id is null) as waiting,
+                select count(*) filter (where became = 'linked') as linked,
+                       count(*) filter (where became = 'parked') as parked,
+                       count(*) filter (where became = 'asking') as asking,
+                       count(*) filter (where became = 'waiting') as waiting,
                        count(*) as handed
                   from {S}.comparison_finding f
                   left join {S}.found_object o on o.correlation_id = f.correlation_id
-                  left join {S}.customer c on c.customer_id = f.customer_id
-                                          and c.systems #>> array['systems', $2, 'ext'] = f.external_id
+                  left join {S}.customer c on c.customer_id = coalesce(o.customer_id, f.customer_id)
+                 cross join lateral (
+                       select case
+                              when o.current_state = 'Parked' then 'parked'
+                              when o.ext is null and c.systems #>> array['systems', $2, 'ext'] = f.external_id then 'linked'
+                              when o.ext is null then 'waiting'
+                              when o.current_state = 'Asking'
+                                or c.current_state in ('{nameof(Stage.Proposed)}', '{nameof(
+                    Stage.Merged
+                )}') then 'asking'
+                              else 'linked' end as became) b
                  where f.comparison_id = $1 and f.applied
                 """,
                 1,

@@ -178,7 +178,7 @@ sealed class NextPiece : IBatchPrefetch<ApplyFindings, Piece>
     const string Sql = $"""
         select f.subject, f.external_id, f.customer_id, f.class = any($3)
           from {OrchestratorDb.Schema}.comparison_finding f
-         where f.comparison_id = $1 and f.subject > $2 collate "C"
+         where f.comparison_id = $1 and f.subject > $2 collate "C" and not f.applied
            and case $5 when 'import' then f.class = any($4)
                        else f.class = any($3) or (f.class = '{FindingClasses.Link}' and f.carries_id) end
          order by f.subject collate "C" limit $6
@@ -190,10 +190,11 @@ sealed class NextPiece : IBatchPrefetch<ApplyFindings, Piece>
         CancellationToken cancellationToken
     )
     {
-        // One or two at a time: each is produced by the one before.
+        // One or two at a time: each is produced by the one before. What was sent again after a crash may be beside its copy.
+        HashSet<Guid> taken = [];
         List<Piece?> pieces = [];
         foreach (var message in messages)
-            pieces.Add(await Read(message, connection, cancellationToken));
+            pieces.Add(taken.Add(message.ComparisonId) ? await Read(message, connection, cancellationToken) : null);
         return pieces;
     }
 

@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json.Nodes;
 using Confluent.Kafka;
 using Sync.Contracts;
+using Sync.Messaging.Kafka;
 using Sync.Sandbox.Admin;
 using Sync.Sandbox.Demo;
 using Sync.Tests.Support;
@@ -260,7 +261,21 @@ public sealed class BadInputTests(RunningStack running)
                 }
 
                 var row = (await run.Eyes.Saga([key], run.Cancelled)).GetValueOrDefault(key);
-                return row is { State: "Live", Behind: [] } ? [] : [$"{row}"];
+                if (row is not { State: "Live", Behind: [] })
+                    return [$"{row}"];
+                // What is said to be there is there, whole, or a reason names the system that refused it.
+                var name = (string)JsonNode.Parse($"\"{P} {escaped}\"")!;
+                return
+                [
+                    .. Held("stripe", run.Eyes.Stripe()[key].Select(record => (string?)record["name"])),
+                    .. Held("salesforce", run.Eyes.Salesforce()[key].Select(record => (string?)record["Name"])),
+                ];
+
+                IEnumerable<string> Held(string system, IEnumerable<string?> names) =>
+                    names.Any(held => held?.Trim() == name.Trim())
+                    || row.Attention?.Contains(system, StringComparison.Ordinal) == true
+                        ? []
+                        : [$"{system} holds another name, and nobody says why"];
             }
         );
     }
@@ -342,8 +357,11 @@ public sealed class BadInputTests(RunningStack running)
     async Task KeptWith(string what, string reasons, string key, string? type, byte[]? value)
     {
         var run = running.Run;
-        await Produce(key, type, value);
-        await NobodyWaits();
+        var neighbour = NeighbourOf(key);
+        var person = $$"""{ "name": "{{P}} neighbour", "email": "{{neighbour}}@example.org" }""";
+        // Behind it on the same partition, and sent in the same moment.
+        await Task.WhenAll(Produce(key, type, value), run.Create(neighbour, person));
+        await run.InStep(neighbour);
 
         (string Code, string Reason, byte[]? Value)? letter = null;
         await run.Until(
@@ -355,6 +373,19 @@ public sealed class BadInputTests(RunningStack running)
         Assert.DoesNotContain(P, letter.Value.Reason, StringComparison.OrdinalIgnoreCase);
         Assert.Equal(value, letter.Value.Value);
     }
+
+    /// <summary>Somebody whose events lie on the same partition, so that they come by whatever this key's do.</summary>
+    static string NeighbourOf(string key)
+    {
+        while (true)
+        {
+            var other = Next();
+            if (PartitionOf(other) == PartitionOf(key))
+                return other;
+        }
+    }
+
+    static int PartitionOf(string key) => Murmur2.Partition(Encoding.UTF8.GetBytes(key), Topics.Partitions);
 
     /// <summary>Somebody who did nothing wrong is in step.</summary>
     async Task NobodyWaits()

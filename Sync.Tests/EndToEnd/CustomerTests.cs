@@ -3,6 +3,7 @@ using Sync.Sandbox.Demo;
 using Sync.Sandbox.Faults;
 using Sync.Sandbox.Salesforce;
 using Sync.Sandbox.Stripe;
+using Sync.Tests.Support;
 
 namespace Sync.Tests.EndToEnd;
 
@@ -63,7 +64,33 @@ public sealed class CustomerTests(RunningStack running)
             await run.Change(id, new JsonObject { ["name"] = $"{RunningStack.Personal} {i}" });
         await run.InStep(id);
 
-        Assert.InRange(run.StripeCalls.Total + run.SalesforceCalls.Total, 2, 60);
+        Assert.InRange(run.StripeCalls.Total, 1, 20);
+        Assert.InRange(run.SalesforceCalls.Total, 1, 20);
+    }
+
+    /// <summary>
+    /// Salesforce counts calls by the day, and takes 200 records in one. The demo expects 40 calls at most; here others work
+    /// beside it, and a starved product hands its customers over in smaller handfuls.
+    /// </summary>
+    [Fact]
+    public async Task A_thousand_customers_cost_Salesforce_a_hundred_calls_at_most()
+    {
+        var run = running.Run;
+        string[] ids = [.. Enumerable.Range(1, 1_000).Select(i => $"e2e-many-{i}")];
+        run.CountCalls();
+
+        await Parallel.ForEachAsync(
+            ids,
+            new ParallelOptions { MaxDegreeOfParallelism = 16, CancellationToken = run.Cancelled },
+            async (id, _) => await run.Create(id, Person(id))
+        );
+        await Eventually.Is(
+            () => ids.Intersect(run.Eyes.Salesforce().Select(records => records.Key)).Count() == ids.Length,
+            "Salesforce has all of them"
+        );
+
+        Assert.InRange(run.SalesforceCalls.Total, 5, 100);
+        await Eventually.Is(async () => (await run.Eyes.NotInStep(ids, run.Cancelled)).Count == 0, "all agree");
     }
 
     [Fact]

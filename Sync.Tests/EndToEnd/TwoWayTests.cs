@@ -6,6 +6,7 @@ using Sync.Sandbox.Demo;
 using Sync.Sandbox.Faults;
 using Sync.Sandbox.Salesforce.Events;
 using Sync.Sandbox.Stripe;
+using Sync.Tests.Orchestrator;
 
 namespace Sync.Tests.EndToEnd;
 
@@ -72,6 +73,46 @@ public sealed class TwoWayTests(RunningStack running)
             () => Place.All.All(place => Value(place, id, "phone") == "+442079460033"),
             () => "another phone"
         );
+    }
+
+    /// <summary>What came first is the golden record's by then, and what came second is held beside it.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_person_ends_a_held_conflict_and_the_side_that_was_taken_is_everywhere(bool golden)
+    {
+        var id = await Customer($"take-{(golden ? "golden" : "other")}");
+        await AtOnce(
+            Change(Place.Stripe, id, "attributes.tier", "silver"),
+            Change(Place.Salesforce, id, "attributes.tier", "bronze")
+        );
+        await Attention(id, "conflict-held", "attributes.tier");
+        var sides = JsonNode
+            .Parse(
+                await running.Postgres.Scalar<string>(
+                    $"select held #>> array['fields', 'attributes.tier'] from sync.customer where customer_id = '{id}'"
+                )
+            )!
+            .AsObject()
+            .ToDictionary(side => side.Key, side => (string)side.Value!, StringComparer.Ordinal);
+        Assert.Equal(["bronze", "silver"], sides.Values.Order(StringComparer.Ordinal));
+        var (taken, value) = sides.Single(side => (side.Key == "golden") == golden);
+
+        var printed = await CommandLineStage.Run(
+            running
+                .Stack.OrchestratorSettings()
+                .ToDictionary(s => s.Key.Replace("__", ":", StringComparison.Ordinal), s => (string?)s.Value),
+            typed: null,
+            ["customer", "take", id, "attributes.tier", taken, "--wait", "180"]
+        );
+
+        Assert.True(printed.ExitCode == 0, printed.Out + printed.Error);
+        await Run.Until(
+            "the value of the side that was taken everywhere",
+            () => Place.All.All(place => Value(place, id, "attributes.tier") == value),
+            () => string.Join(", ", Place.All.Select(place => Value(place, id, "attributes.tier")))
+        );
+        await Run.InStep(id);
     }
 
     [Fact]

@@ -51,6 +51,28 @@ public sealed class BrakeTests
         Assert.Equal("Removed", (await harness.Find("c-7"))!.CurrentState);
     }
 
+    /// <summary>A list in which many objects are missing may be a list that is wrong.</summary>
+    [Fact]
+    public async Task Deletions_that_a_repair_comes_upon_are_held_like_those_that_are_told()
+    {
+        await using var harness = await OrchestratorHarness.Start();
+        harness.Surroundings.DeletionBrake = 2;
+        var town = await TownOf(harness, 4);
+
+        for (var i = 1; i <= 4; i++)
+        {
+            town.Vanish(Crm, Slot(harness, $"c-{i}"));
+            town.Ask(Requests.Resync(Crm) with { CustomerId = $"c-{i}", RequestedBy = "timer" });
+        }
+
+        await town.Rest();
+
+        Assert.Equal(2, harness.Customers.Count(c => c.CurrentState == "Removed"));
+        var held = harness.Customers.Where(c => c.Attention == "deletion-held crm").ToList();
+        Assert.Equal(2, held.Count);
+        Assert.All(held, c => Assert.NotNull(town.Product.Find(c.CustomerId)));
+    }
+
     [Fact]
     public async Task A_person_spreads_or_restores_what_is_held()
     {

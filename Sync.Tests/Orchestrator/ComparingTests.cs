@@ -100,6 +100,10 @@ public sealed class ComparingTests(CommandLineStage stage) : IClassFixture<Comma
         Assert.Equal(FindingClasses.UnknownCustomer, Judge(Carrying("x"), null).Class);
         Assert.Equal(FindingClasses.Link, Judge(Carrying("x"), await Customer(free: true)).Class);
         Assert.Equal(FindingClasses.Duplicate, Judge(Carrying("x"), await Customer()).Class);
+        // Its e-mail says somebody else; the id was written down.
+        var other = await Customer(free: true);
+        other.CustomerId = "other";
+        Assert.Equal(Scenario.Id, Judge(Carrying("x"), await Customer(free: true), [other]).CustomerId);
         // Another form of the same value is no difference.
         Assert.Equal(FindingClasses.Same, Judge(Carrying(ext, " Ann "), await Customer()).Class);
         var differs = Judge(Carrying(ext, "Bea"), await Customer());
@@ -278,6 +282,12 @@ public sealed class ComparingTests(CommandLineStage stage) : IClassFixture<Comma
                 && (string?)f["customerId"] == "dry-1"
         );
         Assert.DoesNotContain("New", said.ToJsonString(), StringComparison.Ordinal);
+        Assert.Equal(
+            ["0"],
+            await stage.Database.Rows(
+                $"select count(*) from sync.comparison_finding where comparison_id = '{id}' and applied"
+            )
+        );
         // Vendors were asked for a list, and for nothing else.
         var asked = await commands.Until(r => r.Any(c => c.Key == $"{id}"), "the request");
         Assert.Equal(
@@ -336,6 +346,24 @@ public sealed class ComparingTests(CommandLineStage stage) : IClassFixture<Comma
                 )
             );
 
+        // Until the product agrees, nobody knows whose the new one is.
+        var made = CustomerIds.Minted(Crm, "i2");
+        using var product = new KafkaReader(
+            stage.Kafka.BootstrapServers,
+            CommandLineStage.Partitions,
+            Topics.Commands("product")
+        );
+        var create = (await product.Until(r => r.Any(c => c.Key == made), "the product is asked")).Single(c =>
+            c.Key == made
+        );
+        var command = (string?)JsonNode.Parse(create.Value)!["commandId"];
+        await stage.Produce(
+            Topics.Customers,
+            made,
+            "product.customer.created.v1",
+            $$$$"""{"customerId":"{{{{made}}}}","revision":1,"applied":{"commandId":"{{{{command}}}}","outcome":"done"},"customer":{"name":"New","email":"imported@example.com","phone":null,"address":{"city":null},"attributes":{}}}"""
+        );
+
         var said = await Json(first);
         Assert.Equal(["i1", "i2", "i3", "i4"], reads.Select(r => r.Key).Order(StringComparer.Ordinal));
         Assert.Equal($"{id}", (string?)said["id"]);
@@ -364,11 +392,42 @@ public sealed class ComparingTests(CommandLineStage stage) : IClassFixture<Comma
         Assert.Equal(4, (await reader.Until(_ => true, "all")).Count(IsRead));
     }
 
+    /// <summary>What a killed process had sent may be sent once more, and lie beside its copy in one batch.</summary>
+    [Fact]
+    public async Task What_drives_a_run_acts_on_each_finding_once_however_often_it_comes()
+    {
+        await using var database = await OrchestratorDatabase.Create();
+        var id = Guid.NewGuid();
+        await database.Postgres.Execute(
+            $"""
+            insert into sync.comparison (id, system, kind, apply, requested_by, asked_at, state)
+            values ('{id}', 'crm', 'import', true, 'kim', now(), 'applying');
+            insert into sync.comparison_finding (comparison_id, subject, external_id, class, applied)
+            select '{id}', 'object:' || ext, ext, 'create', ext = 'a' from unnest(array['a', 'b', 'c']) ext
+            """
+        );
+        await using var connection = await database.Postgres.DataSource.OpenConnectionAsync();
+
+        var pieces = await new NextPiece().Read(
+            [
+                new ApplyFindings { ComparisonId = id },
+                new ApplyFindings { ComparisonId = id, After = "object:a" },
+                new ApplyFindings { ComparisonId = id, After = "object:a" },
+            ],
+            connection,
+            TestContext.Current.CancellationToken
+        );
+
+        Assert.Equal(["b", "c"], pieces.OfType<Piece>().SelectMany(piece => piece.Findings).Select(f => f.ExternalId));
+    }
+
     [Fact]
     public async Task Reconcile_tells_drift_by_class_and_mends_it_by_the_ordinary_way_only_when_asked()
     {
         foreach (var name in (string[])["same", "differs", "bare", "missing"])
             await Insert($"rec-{name}", $"rec-{name}@example.com", c => c.Since = DateTimeOffset.UnixEpoch);
+        // Not in the list either, but it changed behind the list's back.
+        await Insert("rec-late", "rec-late@example.com", c => c.Since = DateTimeOffset.MaxValue.AddYears(-1_000));
         ListedObject[] objects =
         [
             Object("billing-rec-same", "rec-same", "Ann", "rec-same@example.com", Billing),

@@ -103,6 +103,9 @@ sealed class Town(OrchestratorHarness harness)
         Look(vendor, ext);
     }
 
+    /// <summary>Deleted, and nobody tells of it.</summary>
+    public void Vanish(string vendor, string ext) => _things[(vendor, ext)].Gone = true;
+
     public void DeleteInProduct(string id)
     {
         _catalog.Delete(id, NoTrace);
