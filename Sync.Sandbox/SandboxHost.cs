@@ -80,6 +80,12 @@ sealed class SandboxHost : IAsyncDisposable
             SalesforceUsage,
             options.SalesforceClientId,
             options.SalesforceClientSecret,
+            new JwtGrant(
+                options.SalesforceCertificateFile,
+                options.SalesforceClientId,
+                SalesforceOrg.IntegrationUserName,
+                clock
+            ),
             clock,
             Faults,
             Calls,

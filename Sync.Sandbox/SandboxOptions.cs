@@ -61,6 +61,9 @@ sealed record SandboxOptions
     [MinLength(1)]
     public string SalesforceClientSecret { get; init; } = "sandbox-secret";
 
+    /// <summary>A PEM file with the app's certificate: with one, the holder of its key signs in by JWT bearer as well.</summary>
+    public string SalesforceCertificateFile { get; init; } = "";
+
     /// <summary>Minutes without use after which a session ends.</summary>
     [Range(1, 1_440)]
     public int SalesforceSessionMinutes { get; init; } = 120;

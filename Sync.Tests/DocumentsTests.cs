@@ -99,6 +99,30 @@ public sealed partial class DocumentsTests
     }
 
     [Fact]
+    public void Every_trap_of_Stripe_s_has_tests_that_exist()
+    {
+        var named = TestName().Matches(Repository.Read("Sync.Tests/Adapters/Stripe/README.md")).ToList();
+
+        Assert.NotEmpty(named);
+        Assert.Empty(
+            named
+                .Where(m =>
+                    !typeof(DocumentsTests)
+                        .Assembly.GetTypes()
+                        .Any(type =>
+                            type.Name == m.Groups["class"].Value
+                            && type.GetMethod(
+                                m.Groups["test"].Value,
+                                BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic
+                            )
+                                is not null
+                        )
+                )
+                .Select(m => $"there is no test {m.Value}")
+        );
+    }
+
+    [Fact]
     public void Decisions_are_numbered_once_and_have_their_four_parts()
     {
         var decisions = Repository
@@ -159,6 +183,12 @@ public sealed partial class DocumentsTests
             ?.GetRawConstantValue() as string;
 
     static string Text(object? value) => Convert.ToString(value, CultureInfo.InvariantCulture) ?? "";
+
+    [GeneratedRegex(
+        @"`(?<class>[A-Za-z]+(Tests|Suite))\.(?<test>[A-Za-z0-9_]+)`",
+        RegexOptions.NonBacktracking | RegexOptions.ExplicitCapture
+    )]
+    private static partial Regex TestName();
 
     [GeneratedRegex("^#(?<name>[A-Z][A-Z0-9_]+)=(?<value>.*)$", RegexOptions.NonBacktracking)]
     private static partial Regex Setting();

@@ -24,10 +24,7 @@ static class BatchTrace
         {
             if (links.Count == MaxLinks)
                 break;
-            if (
-                record.Headers.Text(CloudEventNames.TraceParent) is { } parent
-                && ActivityContext.TryParse(parent, record.Headers.Text(CloudEventNames.TraceState), out var context)
-            )
+            if (TraceOf(record) is { } context)
                 links.Add(new(context));
         }
 
@@ -41,4 +38,25 @@ static class BatchTrace
         activity?.SetTag("messaging.batch.message_count", records.Count);
         return activity;
     }
+
+    /// <summary>A span of the record's own trace which says that it became a dead letter, and by which code.</summary>
+    public static Activity? DeadLettered(ConsumedRecord record, string code)
+    {
+        if (!KernelTelemetry.Source.HasListeners())
+            return null;
+        var activity = KernelTelemetry.Source.StartActivity(
+            "kernel.dead_letter",
+            ActivityKind.Internal,
+            TraceOf(record) ?? default
+        );
+        activity?.SetStatus(ActivityStatusCode.Error, code);
+        activity?.AddEvent(new ActivityEvent(code));
+        return activity;
+    }
+
+    static ActivityContext? TraceOf(ConsumedRecord record) =>
+        record.Headers.Text(CloudEventNames.TraceParent) is { } parent
+        && ActivityContext.TryParse(parent, record.Headers.Text(CloudEventNames.TraceState), out var context)
+            ? context
+            : null;
 }

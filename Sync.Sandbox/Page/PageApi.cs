@@ -51,10 +51,8 @@ sealed class PageApi(SandboxHost sandbox)
         var saga = views is null ? null : await views.Customers(ids, http.RequestAborted);
         if (saga is not null)
             now = People.Join(people, saga, now);
-        var steps =
-            saga is not null && now is not null && ids.Contains(now)
-                ? await views!.Steps(now, http.RequestAborted)
-                : null;
+        var waiting = saga is null ? null : await views!.Waiting(http.RequestAborted);
+        var steps = saga is null ? null : await Steps(views!, people.Find(person => person.Key == now), http);
         var answer = Answer.Json(
             200,
             new JsonObject
@@ -67,7 +65,7 @@ sealed class PageApi(SandboxHost sandbox)
                     : "shown",
                 ["open"] = now,
                 ["more"] = more,
-                ["people"] = new JsonArray([.. people.Select(person => (JsonNode)Json(person, saga))]),
+                ["people"] = new JsonArray([.. people.Select(person => (JsonNode)Json(person, saga, waiting))]),
                 ["steps"] = steps,
                 ["systems"] = new JsonObject(
                     ((string[])["product", StripeApi.Vendor, SalesforceApi.Vendor]).Select(system =>
@@ -93,7 +91,18 @@ sealed class PageApi(SandboxHost sandbox)
             .With("Cache-Control", "no-store");
     }
 
-    static JsonObject Json(Person person, Dictionary<string, JsonObject>? saga) =>
+    /// <summary>Of a customer, or of the one record of somebody who is none yet.</summary>
+    static async Task<JsonArray?> Steps(SyncViews views, Person? open, HttpContext http) =>
+        open switch
+        {
+            null => null,
+            { CustomerId: { } id } => await views.Steps(id, http.RequestAborted),
+            _ => open.Key.Split(':', 2) is [var system, var externalId]
+                ? await views.Steps(system, externalId, http.RequestAborted)
+                : null,
+        };
+
+    static JsonObject Json(Person person, Dictionary<string, JsonObject>? saga, Dictionary<string, string>? waiting) =>
         new()
         {
             ["key"] = person.Key,
@@ -101,6 +110,8 @@ sealed class PageApi(SandboxHost sandbox)
             ["product"] = person.Product is null ? null : CustomerInput.Write(person.Product),
             ["stripe"] = new JsonArray([.. person.Stripe]),
             ["salesforce"] = new JsonArray([.. person.Salesforce]),
+            // Of a record that is no customer's, why it waits for a person.
+            ["waits"] = person.CustomerId is null ? waiting?.GetValueOrDefault(person.Key) : null,
             ["saga"] = person.CustomerId is { } id ? saga?.GetValueOrDefault(id) : null,
         };
 

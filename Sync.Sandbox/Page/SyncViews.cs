@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Npgsql;
+using Sync.Contracts;
 
 namespace Sync.Sandbox.Page;
 
@@ -11,6 +12,9 @@ sealed class SyncViews : IAsyncDisposable
 {
     /// <summary>Of one customer, the newest.</summary>
     const int MaxSteps = 60;
+
+    /// <summary>More objects than a page shows people.</summary>
+    const int MaxWaiting = 500;
 
     readonly NpgsqlDataSource _database;
 
@@ -55,14 +59,52 @@ sealed class SyncViews : IAsyncDisposable
             cancellationToken
         );
 
-    /// <summary>What happened to a customer, the newest last; null while the database cannot be asked.</summary>
+    /// <summary>
+    /// What happened to a customer, the newest last, with what happened to its objects before they were linked; null while the
+    /// database cannot be asked.
+    /// </summary>
     public Task<JsonArray?> Steps(string id, CancellationToken cancellationToken) =>
-        Ask(
-            $"""
+        // The customer says itself that an object was linked.
+        Steps(
+            """
             select id, at, revision, code, system, direction, paths, external_id, reason, requested_by, calls, duration_ms
-              from dashboard.timeline where customer_id = $1 order by id desc limit {MaxSteps}
+              from dashboard.timeline where customer_id = $1
+            union all
+            select id, at, 0, code, system, direction, '{}', external_id, reason, requested_by, null, null
+              from dashboard.object_timeline where customer_id = $1 and code <> 'object.linked'
             """,
             new NpgsqlParameter { Value = id },
+            cancellationToken
+        );
+
+    /// <summary>What happened to an object that is no customer's yet, as <see cref="Steps(string, CancellationToken)"/>.</summary>
+    public Task<JsonArray?> Steps(string system, string externalId, CancellationToken cancellationToken) =>
+        Steps(
+            """
+            select id, at, 0::bigint, code, system, direction, '{}'::text[], external_id, reason, requested_by,
+                   null::double precision, null::bigint
+              from dashboard.object_timeline where object_id = $1
+            """,
+            new NpgsqlParameter { Value = CustomerIds.ObjectId(system, externalId) },
+            cancellationToken
+        );
+
+    /// <summary>Why objects that are no customer's wait for a person, by <c>system:external id</c>; null while the database cannot be asked.</summary>
+    public Task<Dictionary<string, string>?> Waiting(CancellationToken cancellationToken) =>
+        Ask(
+            $"""
+            select system || ':' || external_id, reason from dashboard.attention where kind = 'object' limit {MaxWaiting}
+            """,
+            parameter: null,
+            rows => KeyValuePair.Create(rows.GetString(0), rows.GetString(1)),
+            rows => rows.ToDictionary(StringComparer.Ordinal),
+            cancellationToken
+        );
+
+    Task<JsonArray?> Steps(string sql, NpgsqlParameter parameter, CancellationToken cancellationToken) =>
+        Ask(
+            $"select * from ({sql}) t order by id desc limit {MaxSteps}",
+            parameter,
             rows =>
                 (JsonNode)
                     new JsonObject
@@ -89,7 +131,7 @@ sealed class SyncViews : IAsyncDisposable
     /// <summary>A database that is away, or that has no views yet, is nothing that the page could do anything about.</summary>
     async Task<TResult?> Ask<TRow, TResult>(
         string sql,
-        NpgsqlParameter parameter,
+        NpgsqlParameter? parameter,
         Func<NpgsqlDataReader, TRow> read,
         Func<List<TRow>, TResult> all,
         CancellationToken cancellationToken
@@ -99,7 +141,8 @@ sealed class SyncViews : IAsyncDisposable
         try
         {
             await using var command = _database.CreateCommand(sql);
-            command.Parameters.Add(parameter);
+            if (parameter is not null)
+                command.Parameters.Add(parameter);
             await using var rows = await command.ExecuteReaderAsync(cancellationToken);
             var found = new List<TRow>();
             while (await rows.ReadAsync(cancellationToken))

@@ -216,7 +216,8 @@ const systemState = (person, system, there) => {
   return there ? ['good', 'in step'] : ['', ''];
 };
 
-const sagaState = ({ saga, customerId }) => {
+const sagaState = ({ saga, customerId, waits }) => {
+  if (waits) return ['bad', `waits for a person: ${waits}`];
   if (!saga) return latest?.sync === 'shown' ? ['busy', customerId ? 'not heard of yet' : 'being matched'] : ['', ''];
   if (saga.attention) return ['bad', `waits for a person: ${saga.attention.split(' ')[0]}`];
   if (saga.behind.length > 0) return ['busy', `catching up: ${saga.behind.map(labelOf).join(', ')}`];
@@ -329,16 +330,21 @@ const stepWords = {
   'product.snapshot': ['the product says how things stand'],
   'product.deleted': ['the product has deleted the customer'],
   'product.exists': ['the product knows this person already'],
+  'product.revision-backwards': ['the product told something older, which is ignored'],
+  'product.revision-not-raised': ['the product told something else under the same revision, which is ignored'],
+  'product.recreated': ['the product has a removed customer again, which waits for a person'],
   reported: ['says how things stand there', true],
   'reported.gone': ['has no such object any more', true],
   'reported.undeleted': ['took the object out of the recycle bin', true],
   'reported.back': ['has the object again', true],
   'reported.second-object': ['has a second object for this customer', true],
+  'reported.newer-generation': ['knows more than the database, which was restored', true],
   answered: ['has done it', true],
   'answered.gone': ['says: gone', true],
   'answered.refused': ['refused', true],
   'conflict.overruled': ['was overruled by the owner of the field', true],
   'conflict.held': ['a conflict waits for a person'],
+  'conflict.released': ['the conflict is over'],
   'conflict.overwritten': ['had something newer, which was overwritten', true],
   'deletion.seen': ['had the object deleted', true],
   'deletion.held': ['had a deletion, which waits for a person', true],
@@ -359,6 +365,17 @@ const stepWords = {
   'loop.held': ['goes round in circles and waits for a person'],
   reborn: ['a new life under the same id'],
   erased: ['forgotten everywhere'],
+  'operator.retry': ['a person asked to try again'],
+  'operator.take-side': ['a person took a side'],
+  'operator.release': ['a person decided the deletion'],
+  'operator.ignore': ['a person chose not to see it'],
+  'operator.resync': ['a person asked to compare anew'],
+  'operator.erase': ['a person asked to forget'],
+  'operator.release-loop': ['a person let it go on'],
+  'operator.allow-recreate': ['a person allowed a new life'],
+  'operator.link-to': ['a person said whose it is'],
+  'operator.retry-object': ['a person asked to try again'],
+  'operator.ignore-object': ['a person chose not to see it'],
 };
 
 // A pause after which what comes next has another beginning.
@@ -374,7 +391,7 @@ const stepText = step => {
   if (step.reason) more.push(step.reason);
   if (step.requestedBy) more.push(`by ${step.requestedBy}`);
   if (step.durationMs !== null && step.calls) more.push(`${step.calls} ${step.calls === 1 ? 'call' : 'calls'}, ${step.durationMs} ms`);
-  more.push(`revision ${step.revision}`);
+  if (step.revision > 0) more.push(`revision ${step.revision}`);
   parts.push(' ', element('small', { textContent: more.join(' · ') }));
   return parts;
 };

@@ -6,6 +6,7 @@ using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.WebUtilities;
+using Microsoft.Extensions.Primitives;
 using Sync.Sandbox.Faults;
 using Sync.Sandbox.Hosting;
 
@@ -18,6 +19,7 @@ sealed partial class SalesforceApi(
     SalesforceUsage usage,
     string clientId,
     string clientSecret,
+    JwtGrant jwt,
     TimeProvider clock,
     FaultBook faults,
     CallBook calls,
@@ -225,31 +227,17 @@ sealed partial class SalesforceApi(
             return OAuthError(400, "invalid_request", "the body must be application/x-www-form-urlencoded");
 
         var form = QueryHelpers.ParseQuery(Encoding.UTF8.GetString(body));
-        if (form.GetValueOrDefault("grant_type").ToString() != "client_credentials")
-            return OAuthError(400, "unsupported_grant_type", "grant type not supported");
-
-        var (id, secret) = (
-            form.GetValueOrDefault("client_id").ToString(),
-            form.GetValueOrDefault("client_secret").ToString()
-        );
-        var header = http.Request.Headers.Authorization.ToString();
-        if (id.Length == 0 && header.StartsWith("Basic ", StringComparison.OrdinalIgnoreCase))
+        var problem = form.GetValueOrDefault("grant_type").ToString() switch
         {
-            try
-            {
-                var pair = Encoding.UTF8.GetString(Convert.FromBase64String(header[6..].Trim())).Split(':', 2);
-                (id, secret) = (pair[0], pair.Length > 1 ? pair[1] : "");
-            }
-            catch (FormatException)
-            {
-                return OAuthError(400, "invalid_client_id", "client identifier invalid");
-            }
-        }
-
-        if (id != clientId)
-            return OAuthError(400, "invalid_client_id", "client identifier invalid");
-        if (secret != clientSecret)
-            return OAuthError(400, "invalid_client", "invalid client credentials");
+            "client_credentials" => WrongClient(http, form),
+            JwtGrant.GrantType when jwt.Enabled => jwt.Problem(
+                form.GetValueOrDefault("assertion").ToString(),
+                Instance
+            ),
+            _ => ("unsupported_grant_type", "grant type not supported"),
+        };
+        if (problem is (var error, var description))
+            return OAuthError(400, error, description);
 
         await disturbance.Before();
         var token = tokens.Issue();
@@ -270,6 +258,32 @@ sealed partial class SalesforceApi(
         );
     }
 
+    /// <summary>Of the client credentials flow, as form or as Basic.</summary>
+    (string Error, string Description)? WrongClient(HttpContext http, Dictionary<string, StringValues> form)
+    {
+        var (id, secret) = (
+            form.GetValueOrDefault("client_id").ToString(),
+            form.GetValueOrDefault("client_secret").ToString()
+        );
+        var header = http.Request.Headers.Authorization.ToString();
+        if (id.Length == 0 && header.StartsWith("Basic ", StringComparison.OrdinalIgnoreCase))
+        {
+            try
+            {
+                var pair = Encoding.UTF8.GetString(Convert.FromBase64String(header[6..].Trim())).Split(':', 2);
+                (id, secret) = (pair[0], pair.Length > 1 ? pair[1] : "");
+            }
+            catch (FormatException)
+            {
+                return ("invalid_client_id", "client identifier invalid");
+            }
+        }
+
+        if (id != clientId)
+            return ("invalid_client_id", "client identifier invalid");
+        return secret != clientSecret ? ("invalid_client", "invalid client credentials") : null;
+    }
+
     Answer UserInfo(HttpContext http) =>
         Session(http)
         ?? Json(
@@ -277,7 +291,7 @@ sealed partial class SalesforceApi(
             {
                 ["user_id"] = SalesforceOrg.IntegrationUser,
                 ["organization_id"] = SalesforceOrg.OrganizationId,
-                ["preferred_username"] = "integration@sandbox.invalid",
+                ["preferred_username"] = SalesforceOrg.IntegrationUserName,
             }
         );
 

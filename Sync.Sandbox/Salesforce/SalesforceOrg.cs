@@ -12,8 +12,10 @@ sealed partial class SalesforceOrg(int seed, TimeProvider clock)
 
     public static readonly string OrganizationId = SalesforceId.Make("00D", 1);
 
-    /// <summary>The user whom the client credentials run as.</summary>
+    /// <summary>The user whom the client credentials run as, and whom a signed assertion may name.</summary>
     public static readonly string IntegrationUser = SalesforceId.Make("005", 1);
+
+    public const string IntegrationUserName = "integration@sandbox.invalid";
 
     /// <summary>A person who works in the org.</summary>
     public static readonly string HumanUser = SalesforceId.Make("005", 2);

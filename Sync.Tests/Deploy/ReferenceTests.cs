@@ -253,7 +253,7 @@ public sealed partial class ReferenceTests(RolesTests.Installed installed) : ICl
             "\nBeside these: `MassTransit`, `Npgsql`, `System.Runtime`, ASP.NET Core and HttpClient as their makers describe them.\n"
         );
         text.Append(
-            "\n## Traces\n\nOne trace an outside edit: from the product's event, the webhook or the change event through Kafka, the saga, the outbox and the adapter to the vendor calls, by `traceparent` in headers and rows. Every row of the timeline holds its `trace_id`, and the span that handled the message has an event for each of its [codes](events.md).\n"
+            "\n## Traces\n\nOne trace an outside edit: from the product's event, the webhook or the change event through Kafka, the saga, the outbox and the adapter to the vendor calls, by `traceparent` in headers and rows. Every row of the timeline holds its `trace_id`, and the span that handled the message has an event for each of its [codes](events.md). A record that became a dead letter has a span `kernel.dead_letter` in its trace, with an event of its reason's code.\n"
         );
         Approved.MatchesDocument("docs/reference/telemetry.md", text.ToString());
     }
@@ -263,7 +263,7 @@ public sealed partial class ReferenceTests(RolesTests.Installed installed) : ICl
     {
         var text = Page(
             "Events",
-            "What happened has one code for each cause and operation; with `direction` and `system` beside it, it is told apart everywhere: as `code` in `dashboard.timeline`, in the metric `sync.orchestrator.events`, as an event of the span, and in log event 1060 (level Debug)."
+            "What happened has one code for each cause and operation; with `direction` and `system` beside it, it is told apart everywhere: as `code` in `dashboard.timeline`, in the metric `sync.orchestrator.events`, as an event of the span, and in log event 1060 (level Debug). The code of a dead letter is its `reason_code` in `dashboard.dead_letters`, `reason` in the metric `sync.kernel.dead_letters`, the event of its span, and in log event 4120."
         );
         text.Append("\n## Codes\n\n| code | direction | |\n|---|---|---|\n");
         foreach (var code in typeof(Codes).GetFields(BindingFlags.Static | BindingFlags.Public))
@@ -328,7 +328,9 @@ public sealed partial class ReferenceTests(RolesTests.Installed installed) : ICl
             "Commands",
             "`./sync help` is the door; what looks into a running Sync and asks it for things is the orchestrator's own command line. `--json` speaks JSON, `--help` says more. Every process also has the verbs `migrate` and `topics`, and the Stripe adapter `webhooks register`."
         );
-        text.Append("\n```\n").Append(Repository.Read("Sync.Tests/Approved/commands.txt").Trim('\n')).Append("\n```\n");
+        text.Append("\n```text\n")
+            .Append(Repository.Read("Sync.Tests/Approved/commands.txt").Trim('\n'))
+            .Append("\n```\n");
         Approved.MatchesDocument("docs/reference/commands.md", text.ToString());
     }
 

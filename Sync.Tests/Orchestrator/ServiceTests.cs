@@ -457,7 +457,7 @@ public sealed class ServiceTests
         return builder;
     }
 
-    sealed class Stage : IAsyncDisposable
+    internal sealed class Stage : IAsyncDisposable
     {
         readonly IHost _host;
         readonly IProducer<byte[], byte[]> _producer;
@@ -482,6 +482,7 @@ public sealed class ServiceTests
         public TestPostgres Database { get; }
         public EmbeddedKafka Kafka { get; }
         public CapturedLogs Logs { get; }
+        public IServiceProvider Services => _host.Services;
 
         public static Task<Stage> Set(params (string Name, string Value)[] settings) =>
             SetWith(Topics.Customers, null, settings);

@@ -206,6 +206,18 @@ public sealed class ViewsTests(ViewsTests.Filled filled) : IClassFixture<ViewsTe
         );
 
     [Fact]
+    public async Task The_timeline_of_an_object_that_nobody_has_is_found_by_its_id()
+    {
+        Assert.Equal(
+            ["crm|crm-7|object.parked|ambiguous: c-1, c-2"],
+            await filled.Rows(
+                $"select system, external_id, code, reason from dashboard.object_timeline where object_id = '{CustomerIds.ObjectId(Crm, "crm-7")}'"
+            )
+        );
+        Assert.Empty(await filled.Rows("select 1 from dashboard.timeline where external_id = 'crm-7'"));
+    }
+
+    [Fact]
     public async Task No_view_shows_a_value_of_a_customer()
     {
         foreach (var view in await filled.Rows("select viewname from pg_views where schemaname = 'dashboard'"))
@@ -326,6 +338,7 @@ public sealed class ViewsTests(ViewsTests.Filled filled) : IClassFixture<ViewsTe
                     "select * from dashboard.outbox",
                     "select * from dashboard.dead_letters where state = 'open'",
                     "select * from dashboard.timeline where customer_id = 'm-77' order by id",
+                    "select * from dashboard.object_timeline where customer_id = 'm-77' order by id",
                     "select * from dashboard.customers where customer_id = 'm-77'",
                     "select * from dashboard.timeline('m-77')",
                     "select * from dashboard.attention_causes order by waiting desc",
@@ -400,6 +413,15 @@ public sealed class ViewsTests(ViewsTests.Filled filled) : IClassFixture<ViewsTe
             await Timeline("out", Codes.CommandRepeated, Product, "name", 1);
             await Timeline("in", Codes.Reported, Crm, null, 1);
             await Database.Postgres.Execute("update sync.timeline set latency_ms = 40 where code = 'command.repeated'");
+            await Database.Postgres.Execute(
+                $$"""
+                insert into sync.timeline (at, correlation_id, revision, code, system, direction, paths, external_id, reason)
+                values (now() - interval '30 hours', '{{CustomerIds.ObjectId(
+                    Crm,
+                    "crm-7"
+                )}}', 0, 'object.parked', 'crm', 'in', '{}', 'crm-7', 'ambiguous: c-1, c-2')
+                """
+            );
             await Database.Postgres.Execute(
                 $"""
                 insert into sync.outbox (topic, key, headers, body)

@@ -97,6 +97,8 @@ sealed class Browser : IAsyncDisposable
         await tab.Call("Page.enable");
         await tab.Resize(width, height);
         await tab.Call("Page.navigate", new() { ["url"] = address.ToString() });
+        // Its buttons are there before its script is, and whoever clicks in between has clicked for nothing.
+        await tab.Sees($"document.readyState === 'complete' && location.href === {Tab.Quote(address.ToString())}");
         return tab;
     }
 

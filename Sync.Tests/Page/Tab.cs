@@ -35,6 +35,34 @@ sealed class Tab(Browser browser, string session, string target) : IAsyncDisposa
             }
         );
 
+    /// <summary>As somebody has set it up who wants pages <c>light</c> or <c>dark</c>.</summary>
+    public Task Prefer(string scheme) =>
+        Call(
+            "Emulation.setEmulatedMedia",
+            new()
+            {
+                ["features"] = new JsonArray(
+                    new JsonObject { ["name"] = "prefers-color-scheme", ["value"] = scheme },
+                    // What fades is in the picture as it ends.
+                    new JsonObject { ["name"] = "prefers-reduced-motion", ["value"] = "reduce" }
+                ),
+            }
+        );
+
+    /// <summary>The whole page as it looks now, as a picture for people.</summary>
+    public async Task Picture(string file)
+    {
+        var picture = await Call(
+            "Page.captureScreenshot",
+            new() { ["format"] = "png", ["captureBeyondViewport"] = true }
+        );
+        await File.WriteAllBytesAsync(
+            file,
+            Convert.FromBase64String((string)picture["data"]!),
+            TestContext.Current.CancellationToken
+        );
+    }
+
     /// <summary>What an expression of JavaScript is worth there.</summary>
     public async Task<JsonNode?> Evaluate(string expression)
     {
@@ -62,18 +90,29 @@ sealed class Tab(Browser browser, string session, string target) : IAsyncDisposa
     /// <summary>Clicks the one control with this name, with the mouse and where it is.</summary>
     public async Task Click(string role, string name)
     {
-        await Control(role, name);
+        // What moves at this moment is not clicked at: whoever looks waits until it stands still.
         var place = JsonNode.Parse(
             (
-                await Text(
-                    $$"""
-                    (() => {
-                      const [node] = ({{Finder}})({{Quote(role)}}, {{Quote(name)}});
-                      node.scrollIntoView({ block: 'center' });
-                      const box = node.getBoundingClientRect();
-                      return JSON.stringify({ x: box.x + box.width / 2, y: box.y + box.height / 2 });
-                    })()
-                    """
+                await Eventually.Get(
+                    () =>
+                        Text(
+                            $$"""
+                            (async () => {
+                              const there = ({{Finder}})({{Quote(role)}}, {{Quote(name)}});
+                              if (there.length !== 1) return null;
+                              const [node] = there;
+                              node.scrollIntoView({ block: 'center' });
+                              const before = node.getBoundingClientRect();
+                              await new Promise(next => requestAnimationFrame(() => requestAnimationFrame(next)));
+                              const box = node.getBoundingClientRect();
+                              const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];
+                              const still = before.x === box.x && before.y === box.y;
+                              return still && node.contains(document.elementFromPoint(x, y)) ? JSON.stringify({ x, y }) : null;
+                            })()
+                            """
+                        ),
+                    place => place is not null,
+                    $"there is one {role} called \"{name}\" that a mouse can reach"
                 )
             )!
         )!;

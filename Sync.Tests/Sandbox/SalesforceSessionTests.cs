@@ -1,4 +1,9 @@
+using System.Buffers.Text;
 using System.Net.Http.Headers;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json.Nodes;
+using Sync.Tests.Support;
 
 namespace Sync.Tests.Sandbox;
 
@@ -27,6 +32,115 @@ public sealed class SalesforceSessionTests : IAsyncLifetime
         Assert.Equal(400, reply.Status);
         Assert.Equal(error, (string?)reply.Json!["error"]);
     }
+
+    public static TheoryData<string, string?> Assertions =>
+        new()
+        {
+            { "right", null },
+            { "to the org itself", null },
+            { "in milliseconds", null },
+            { "of another app", "invalid_client_id" },
+            { "for another user", "invalid_grant" },
+            { "to somebody else", "invalid_grant" },
+            { "without audience", "invalid_grant" },
+            { "expired", "invalid_grant" },
+            { "without end", "invalid_grant" },
+            { "by another key", "invalid_grant" },
+            { "changed after it was signed", "invalid_grant" },
+            { "not signed", "invalid_grant" },
+            { "signed with the certificate as a secret", "invalid_grant" },
+            { "no assertion", "invalid_grant" },
+        };
+
+    /// <summary>RFC 7523: who signed it, for whom, to whom, until when.</summary>
+    [Theory]
+    [MemberData(nameof(Assertions))]
+    public async Task A_signed_assertion_is_taken_only_if_everything_in_it_is_right(string which, string? error)
+    {
+        using var key = RSA.Create(2048);
+        using var other = RSA.Create(2048);
+        using var app = TestCertificate.Of(key);
+        await using var sandbox = await TestSandbox.Start(
+            TestSandbox.Quiet with
+            {
+                SalesforceCertificateFile = app.CertificateFile,
+            },
+            frozen: true
+        );
+        var now = sandbox.Clock.GetUtcNow();
+        var claims = new JsonObject
+        {
+            ["iss"] = which == "of another app" ? "other" : "sandbox-client",
+            ["sub"] = which == "for another user" ? "somebody@sandbox.invalid" : "integration@sandbox.invalid",
+            ["aud"] = which switch
+            {
+                "to somebody else" => "https://example.org",
+                "to the org itself" => sandbox.Host.SalesforceAddress.ToString(),
+                _ => "https://login.salesforce.com",
+            },
+            ["exp"] = which switch
+            {
+                "expired" => now.ToUnixTimeSeconds(),
+                "in milliseconds" => now.AddMinutes(2).ToUnixTimeMilliseconds(),
+                _ => now.AddMinutes(2).ToUnixTimeSeconds(),
+            },
+        };
+        if (which is "without audience" or "without end")
+            claims.Remove(which == "without end" ? "exp" : "aud");
+        var algorithm = which switch
+        {
+            "not signed" => "none",
+            "signed with the certificate as a secret" => "HS256",
+            _ => "RS256",
+        };
+        var signed = $"{Part(new JsonObject { ["alg"] = algorithm })}.{Part(claims)}";
+        var bytes = Encoding.ASCII.GetBytes(signed);
+        var signature = algorithm switch
+        {
+            "none" => [],
+            "HS256" => HMACSHA256.HashData(await File.ReadAllBytesAsync(app.CertificateFile), bytes),
+            _ => (which == "by another key" ? other : key).SignData(
+                bytes,
+                HashAlgorithmName.SHA256,
+                RSASignaturePadding.Pkcs1
+            ),
+        };
+        if (which == "changed after it was signed")
+        {
+            claims["exp"] = now.AddMinutes(3).ToUnixTimeSeconds();
+            signed = $"{signed.Split('.')[0]}.{Part(claims)}";
+        }
+
+        var reply = await TestSandbox.Send(
+            sandbox.Salesforce,
+            HttpMethod.Post,
+            "/services/oauth2/token",
+            new FormUrlEncodedContent(
+                new Dictionary<string, string>
+                {
+                    ["grant_type"] = "urn:ietf:params:oauth:grant-type:jwt-bearer",
+                    ["assertion"] = which == "no assertion" ? "" : $"{signed}.{Base64Url.EncodeToString(signature)}",
+                }
+            )
+        );
+
+        Assert.Equal((error is null ? 200 : 400, error), (reply.Status, (string?)reply.Json!["error"]));
+        Assert.Equal(error is null, reply.Json["access_token"] is not null);
+    }
+
+    [Fact]
+    public async Task An_app_without_a_certificate_takes_no_assertion()
+    {
+        var reply = await _sandbox.Token(
+            "sandbox-client",
+            "sandbox-secret",
+            "urn:ietf:params:oauth:grant-type:jwt-bearer"
+        );
+
+        Assert.Equal((400, "unsupported_grant_type"), (reply.Status, (string?)reply.Json!["error"]));
+    }
+
+    static string Part(JsonObject json) => Base64Url.EncodeToString(Encoding.UTF8.GetBytes(json.ToJsonString()));
 
     [Fact]
     public async Task A_token_names_instance_and_user()

@@ -101,6 +101,11 @@ begin
     execute format('alter default privileges for role %I in schema dashboard grant select on tables to %I', owner, role);
   end loop;
 
+  -- The view of latencies calls it, with the rights of whoever looks; without usage of its schema nobody calls it otherwise.
+  if to_regprocedure('sync.lag_bucket(bigint)') is not null then
+    execute format('grant execute on function sync.lag_bucket(bigint) to %I', prefix || 'dashboard');
+  end if;
+
   -- A look is a look: it cannot write, and one that takes too long ends.
   role := prefix || 'dashboard';
   execute format('alter role %I set default_transaction_read_only = on', role);

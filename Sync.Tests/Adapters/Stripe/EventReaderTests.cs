@@ -77,6 +77,16 @@ public sealed class EventReaderTests
     public void Another_api_version_is_a_look(string version) =>
         Assert.True(Told(Event(version: version)).Hint is { Kind: HintKind.Look, Fields: null, Previous: null });
 
+    /// <summary>The SDK's own reader ends with a null reference there.</summary>
+    [Theory]
+    [InlineData("null")]
+    [InlineData("7")]
+    public void An_event_without_an_api_version_is_a_look(string version) =>
+        Assert.True(
+            Told(Event(version: "none").Replace("\"none\"", version, StringComparison.Ordinal)).Hint
+                is { Kind: HintKind.Look, Fields: null }
+        );
+
     [Theory]
     [InlineData(
         """{ "id": "req_1", "idempotency_key": "csync:test:upd:3f1d8c1e-55a3-4a55-9c7b-0d8f5c0d3b11" }""",

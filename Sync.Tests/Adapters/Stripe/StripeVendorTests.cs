@@ -40,6 +40,46 @@ public sealed class StripeVendorTests
         Assert.All(bench.Http.Requests, r => Assert.Null(r.Header("X-Stripe-Client-Telemetry")));
     }
 
+    /// <summary>An account's own default may be years old, and its answers then have other members.</summary>
+    [Fact]
+    public async Task Every_request_names_the_api_version_that_the_adapter_reads()
+    {
+        using var bench = new StripeBench(_ => StripeBench.Customer());
+
+        await bench.CreateOne(("name", "Jane"));
+        await bench.UpdateOne(("name", "Jane"));
+        await bench.ReadOne();
+        await bench.DeleteOne();
+
+        Assert.Equal(
+            Enumerable.Repeat(global::Stripe.StripeConfiguration.ApiVersion, 4),
+            bench.Http!.Requests.Select(r => r.Header("Stripe-Version"))
+        );
+    }
+
+    /// <summary>Stripe may forget a key after a day; a repeat that comes later would create a second customer.</summary>
+    [Fact]
+    public void A_key_is_trusted_for_less_than_the_day_that_it_lives()
+    {
+        using var bench = new StripeBench(_ => StripeBench.Customer());
+
+        Assert.InRange(bench.Vendor.Traits.CreateKeyLifetime!.Value, TimeSpan.FromHours(1), TimeSpan.FromHours(23.5));
+        Assert.True(bench.Vendor.Traits.SuspectWindow >= TimeSpan.FromHours(24));
+    }
+
+    [Fact]
+    public async Task A_write_without_a_field_is_still_a_post_with_who_it_is_and_clears_nothing()
+    {
+        using var bench = new StripeBench(_ => StripeBench.Customer());
+
+        await bench.UpdateOne();
+
+        Assert.Equal(
+            "metadata[customer_id]=c-1&metadata[csync_command]=11111111-2222-4333-8444-555555555555",
+            Uri.UnescapeDataString(bench.Http!.Only.Body)
+        );
+    }
+
     [Fact]
     public async Task The_answer_of_a_write_is_the_record_and_ours()
     {
