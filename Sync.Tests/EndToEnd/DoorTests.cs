@@ -98,7 +98,7 @@ public sealed partial class DoorTests
                 RedirectStandardError = true,
             };
             // As a person's shell has it: the run that tests is none of its business.
-            foreach (var name in (string[])["SYNC_RUN", "SYNC_TEST_POSTGRES", "SYNC_TEST_TIMEOUT"])
+            foreach (var name in (string[])["SYNC_RUN", "SYNC_TEST_POSTGRES", "SYNC_TEST_KAFKA", "SYNC_TEST_TIMEOUT"])
                 start.Environment.Remove(name);
             var door = new Door(new Process { StartInfo = start });
             door._process.OutputDataReceived += (_, line) => door.Add(line.Data);

@@ -49,7 +49,8 @@ public sealed class ProcessTests
         await using var process = await PingProcess.Start(
             stage.Database,
             stage.Kafka,
-            configure: builder => builder.Services.AddTopics(["pings"], ["products-own"])
+            configure: builder =>
+                builder.Services.AddTopics([stage.Kafka.Named("pings")], [stage.Kafka.Named("products-own")])
         );
 
         Assert.Equal(LogLevel.Warning, Assert.Single(process.Logs.Of(4118)).Level);

@@ -128,6 +128,7 @@ public sealed class AssignmentTests
     [Fact]
     public async Task Another_cluster_is_read_from_its_start_though_the_database_knows_the_topic()
     {
+        TestKafka.NeedsEmbedded("two clusters");
         await using var stage = await CountingStage.Set();
         await using (var process = await stage.Start())
         {
@@ -197,7 +198,7 @@ public sealed class AssignmentTests
 
         await stage.Database.Execute($"delete from {S}.consumer_offset");
         await stage.Database.Execute(
-            $"insert into {S}.consumer_offset (consumer_group, cluster_id, topic, partition, next_offset, owner) values ('{CountingProcess.Group}', '{kafka.Id}', '{Zero.Topic}', 0, {offset}, 'a')"
+            $"insert into {S}.consumer_offset (consumer_group, cluster_id, topic, partition, next_offset, owner) values ('{stage.Group}', '{kafka.Id}', '{Zero.Topic}', 0, {offset}, 'a')"
         );
     }
 
@@ -215,8 +216,7 @@ public sealed class AssignmentTests
             r => (r.GetInt64(0), r.GetInt64(1), r.GetString(2))
         );
 
-    static OffsetStore Offsets(CountingStage stage) =>
-        new(stage.Database.DataSource, S, CountingProcess.Group, "operator");
+    static OffsetStore Offsets(CountingStage stage) => new(stage.Database.DataSource, S, stage.Group, "operator");
 
     sealed class Hook : IRestoreHook
     {

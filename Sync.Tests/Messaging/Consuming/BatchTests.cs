@@ -168,11 +168,7 @@ public sealed class BatchTests
         );
         kafka.Open();
 
-        using var reader = new Support.KafkaReader(
-            stage.Kafka.BootstrapServers,
-            CountingStage.Partitions,
-            CountingJson.Echoes
-        );
+        using var reader = stage.Read(CountingJson.Echoes);
         Assert.Equal("b", Assert.Single(await reader.Read(1)).Key);
         Assert.Equal(1, await stage.DeadLetters());
         Assert.Equal(1, await stage.Effects());
@@ -531,11 +527,7 @@ public sealed class BatchTests
     /// <summary>Echoes that were written, sent or not.</summary>
     static async Task<long> Echoes(CountingStage stage, int expected)
     {
-        using var reader = new Support.KafkaReader(
-            stage.Kafka.BootstrapServers,
-            CountingStage.Partitions,
-            CountingJson.Echoes
-        );
+        using var reader = stage.Read(CountingJson.Echoes);
         await Support.Eventually.Is(
             async () => await stage.Database.Scalar<long>($"select count(*) from {S}.outbox") == 0,
             "the outbox is empty"

@@ -81,16 +81,22 @@ sealed partial class CountingJson : JsonSerializerContext
     public const string MoreSteps = "more-steps";
     public const string Echoes = "echoes";
 
-    public static void Fill(MessageCatalog catalog)
+    public static void Fill(MessageCatalog catalog, string prefix)
     {
         catalog.Add(
-            Kind("test.added.v1", Default.Added, Steps, m => m.Key, m => m.Value < 0 ? "value: is negative" : null)
+            Kind(
+                "test.added.v1",
+                Default.Added,
+                prefix + Steps,
+                m => m.Key,
+                m => m.Value < 0 ? "value: is negative" : null
+            )
         );
-        catalog.Add(Kind("test.corrected.v1", Default.Corrected, Steps, m => m.Key));
-        catalog.Add(Kind("test.closed.v1", Default.Closed, Steps, m => m.Key));
-        catalog.Add(Kind("test.renamed.v1", Default.Renamed, Steps, m => m.Key));
-        catalog.Add(Kind("test.rang.v1", Default.Rang, Steps, m => m.Key));
-        catalog.Add(Kind("test.echoed.v1", Default.Echoed, Echoes, m => m.Key));
+        catalog.Add(Kind("test.corrected.v1", Default.Corrected, prefix + Steps, m => m.Key));
+        catalog.Add(Kind("test.closed.v1", Default.Closed, prefix + Steps, m => m.Key));
+        catalog.Add(Kind("test.renamed.v1", Default.Renamed, prefix + Steps, m => m.Key));
+        catalog.Add(Kind("test.rang.v1", Default.Rang, prefix + Steps, m => m.Key));
+        catalog.Add(Kind("test.echoed.v1", Default.Echoed, prefix + Echoes, m => m.Key));
     }
 
     static MessageKind Kind<T>(

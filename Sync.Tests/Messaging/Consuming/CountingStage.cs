@@ -11,7 +11,6 @@ using Sync.Messaging.Hosting;
 using Sync.Messaging.Kafka;
 using Sync.Messaging.Sagas;
 using Sync.Messaging.Wire;
-using Sync.Sandbox.Kafka;
 using Sync.Tests.Support;
 
 namespace Sync.Tests.Messaging.Consuming;
@@ -19,7 +18,9 @@ namespace Sync.Tests.Messaging.Consuming;
 /// <summary>A process of the kernel's consuming half, in this process.</summary>
 sealed class CountingProcess : IAsyncDisposable
 {
-    public const string Group = "sync-counting";
+    /// <summary>What the names of a test's topics and groups begin with on a server that others use as well.</summary>
+    public const string Prefix = "Counting:Prefix";
+
     readonly IHost _host;
 
     CountingProcess(IHost host, CapturedLogs logs)
@@ -38,20 +39,28 @@ sealed class CountingProcess : IAsyncDisposable
 
     public static HostApplicationBuilder Builder(IDictionary<string, string?> settings)
     {
-        var builder = SyncProcess.CreateBuilder([], new ProcessIdentity("counting", CountingDb.Schema, Group));
+        var prefix = settings.TryGetValue(Prefix, out var named) ? named! : "";
+        var builder = SyncProcess.CreateBuilder(
+            [],
+            new ProcessIdentity("counting", CountingDb.Schema, GroupOf(prefix))
+        );
         builder.Configuration.AddInMemoryCollection(settings);
-        builder.Services.AddMessaging<CountingDb>(CountingJson.Fill);
+        builder.Services.AddMessaging<CountingDb>(catalog => CountingJson.Fill(catalog, prefix));
         builder.Services.AddSingleton<Behaviour>();
         builder.Services.AddBatchRows<Effect, EffectWriter>();
         return builder;
     }
+
+    public static string GroupOf(string prefix) => $"{prefix}sync-counting";
 
     public static void Consume(
         IHostApplicationBuilder builder,
         string[] topics,
         Action<TopicEndpointConfigurator, IRiderRegistrationContext>? configure = null,
         Action<IRiderRegistrationConfigurator>? register = null
-    ) =>
+    )
+    {
+        var prefix = builder.Configuration[Prefix] ?? "";
         builder.Services.AddMassTransit(x =>
         {
             x.DisableUsageTelemetry();
@@ -63,8 +72,8 @@ sealed class CountingProcess : IAsyncDisposable
                 r.UsingKafka(
                     (context, k) =>
                         k.TopicEndpoint(
-                            Group,
-                            topics,
+                            GroupOf(prefix),
+                            topics.Select(t => prefix + t),
                             e =>
                             {
                                 configure?.Invoke(e, context);
@@ -74,6 +83,7 @@ sealed class CountingProcess : IAsyncDisposable
                 );
             });
         });
+    }
 
     public static async Task<CountingProcess> Start(HostApplicationBuilder builder, Action<Behaviour>? behaviour = null)
     {
@@ -106,7 +116,7 @@ sealed class CountingStage : IAsyncDisposable
     public const int Partitions = 4;
     readonly IProducer<byte[], byte[]> _producer;
 
-    CountingStage(TestPostgres database, EmbeddedKafka kafka)
+    CountingStage(TestPostgres database, TestKafka kafka)
     {
         Database = database;
         Kafka = kafka;
@@ -115,13 +125,15 @@ sealed class CountingStage : IAsyncDisposable
 
     public TestPostgres Database { get; }
 
-    public EmbeddedKafka Kafka { get; }
+    public TestKafka Kafka { get; }
+
+    public string Group => CountingProcess.GroupOf(Kafka.Prefix);
 
     public static string[] Topics => [CountingJson.Steps, CountingJson.MoreSteps];
 
     public static async Task<CountingStage> Set() => new(await TestPostgres.Create(), NewKafka());
 
-    public static EmbeddedKafka NewKafka() =>
+    public static TestKafka NewKafka() =>
         new([.. Topics, CountingJson.Echoes, new ConsumingOptions().DeadLetterTopic], Partitions);
 
     public static IProducer<byte[], byte[]> Producer(string bootstrap) => new ProducerBuilder<byte[], byte[]>(
@@ -139,8 +151,10 @@ sealed class CountingStage : IAsyncDisposable
         new()
         {
             ["Kafka:Bootstrap"] = bootstrap ?? Kafka.BootstrapServers,
-            ["Kafka:Embedded"] = "true",
+            ["Kafka:Embedded"] = $"{Kafka.IsEmbedded}",
             ["Kafka:Partitions"] = $"{Partitions}",
+            ["Consuming:DeadLetterTopic"] = Kafka.Named(new ConsumingOptions().DeadLetterTopic),
+            [CountingProcess.Prefix] = Kafka.Prefix,
             ["Database:Url"] = Database.ConnectionString,
             ["Database:MigrateAtStart"] = "true",
             ["Sync:Replica"] = replica,
@@ -163,7 +177,7 @@ sealed class CountingStage : IAsyncDisposable
     public static Message<byte[], byte[]> Record(object message, string? topic = null)
     {
         var catalog = new MessageCatalog();
-        CountingJson.Fill(catalog);
+        CountingJson.Fill(catalog, "");
         var encoded = new MessageEncoder(catalog, "test", TimeProvider.System).Encode(message);
         var headers = new Confluent.Kafka.Headers();
         foreach (var (name, value) in encoded.Headers)
@@ -177,7 +191,7 @@ sealed class CountingStage : IAsyncDisposable
     }
 
     public Task<DeliveryResult<byte[], byte[]>> Send(object message, string topic = CountingJson.Steps) =>
-        _producer.ProduceAsync(topic, Record(message));
+        _producer.ProduceAsync(Kafka.Named(topic), Record(message));
 
     public Task<DeliveryResult<byte[], byte[]>[]> Send(
         IEnumerable<object> messages,
@@ -187,7 +201,11 @@ sealed class CountingStage : IAsyncDisposable
     public Task<DeliveryResult<byte[], byte[]>> SendRaw(
         Message<byte[], byte[]> record,
         string topic = CountingJson.Steps
-    ) => _producer.ProduceAsync(topic, record);
+    ) => _producer.ProduceAsync(Kafka.Named(topic), record);
+
+    /// <summary>Reads topics of this stage, by the names that tests call them.</summary>
+    public KafkaReader Read(params string[] topics) =>
+        new(Kafka.BootstrapServers, Partitions, [.. topics.Select(Kafka.Named)]);
 
     public static Added Add(string key, long value, Guid? counter = null, string? ask = null, string? text = null) =>
         new()

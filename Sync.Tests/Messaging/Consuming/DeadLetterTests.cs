@@ -127,7 +127,7 @@ public sealed class DeadLetterTests
                     .Deserialize<JsonElement[]>(row.Headers)!
                     .Select(h => (h.GetProperty("name").GetString()!, h.GetProperty("value").GetString()))
             );
-            Assert.Equal(("fake", CountingProcess.Group), (row.Cluster, row.Group));
+            Assert.Equal(("fake", stage.Group), (row.Cluster, row.Group));
             Assert.DoesNotContain("secret", row.Reason, StringComparison.Ordinal);
         }
 
@@ -140,11 +140,7 @@ public sealed class DeadLetterTests
         );
         Assert.DoesNotContain(process.Logs.Lines, l => l.Text.Contains("secret", StringComparison.Ordinal));
 
-        using var copies = new KafkaReader(
-            stage.Kafka.BootstrapServers,
-            CountingStage.Partitions,
-            new ConsumingOptions().DeadLetterTopic
-        );
+        using var copies = stage.Read(new ConsumingOptions().DeadLetterTopic);
         var read = await copies.Read(sent.Count);
         Assert.Equal(
             sent.Select(s => s.Code).Order(StringComparer.Ordinal),

@@ -176,11 +176,7 @@ public sealed class EndpointTests
             cause.Stop();
             await using var process = await stage.Start(build: kafka.Replace);
             kafka.Open();
-            using var reader = new KafkaReader(
-                stage.Kafka.BootstrapServers,
-                CountingStage.Partitions,
-                CountingJson.Echoes
-            );
+            using var reader = stage.Read(CountingJson.Echoes);
             var echo = Assert.Single(await reader.Read(1));
             await Eventually.Is(
                 () => spans.Any(s => s.OperationName == "kernel.batch" && s.Links.Any(l => l.Context.TraceId == trace)),
@@ -226,32 +222,92 @@ public sealed class EndpointTests
         Assert.Contains("UseMessageRetry(r => r.Immediate(n))", refused.ToString(), StringComparison.Ordinal);
     }
 
+    /// <summary>T31. Ten times: the stop comes while a behaviour runs, and the behaviour goes on after it.</summary>
     [Fact]
     public async Task A_stop_during_a_batch_lets_it_commit()
     {
         await using var stage = await CountingStage.Set();
         var kafka = new FakeKafka();
-        kafka.Add(CountingStage.Add("a", 1));
+        for (var i = 1; i <= 10; i++)
+        {
+            var entered = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            var stopped = new StopSignal();
+            kafka.Add(CountingStage.Add("a", i));
+            await using var process = await stage.Start(
+                b =>
+                    b.Before = async c =>
+                    {
+                        entered.TrySetResult();
+                        await stopped.Seen.WaitAsync(c.CancellationToken);
+                        await Task.Yield();
+                        c.CancellationToken.ThrowIfCancellationRequested();
+                    },
+                build: kafka.Replace,
+                configure: (e, _) => e.ConnectReceiveEndpointObserver(stopped)
+            );
+            kafka.Open();
+            await entered.Task.WaitAsync(TimeSpan.FromSeconds(180), TestContext.Current.CancellationToken);
+
+            await process.Stop().WaitAsync(TimeSpan.FromSeconds(180), TestContext.Current.CancellationToken);
+
+            Assert.Equal(i, await stage.Effects());
+        }
+
+        Assert.Equal(0, await stage.DeadLetters());
+    }
+
+    /// <summary>T13. Kafka hears of what is committed here, also at a stop that gives up a batch.</summary>
+    [Fact]
+    public async Task What_was_read_and_given_up_at_a_stop_is_not_said_to_be_done()
+    {
+        await using var stage = await CountingStage.Set();
         var entered = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        var leave = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        var process = await stage.Start(
-            b =>
-                b.Before = async c =>
-                {
-                    entered.TrySetResult();
-                    await leave.Task.WaitAsync(c.CancellationToken);
-                },
-            build: kafka.Replace
-        );
-        kafka.Open();
-        await entered.Task.WaitAsync(TimeSpan.FromSeconds(60));
+        var stopped = new StopSignal();
+        await using (
+            var process = await stage.Start(
+                b =>
+                    b.Before = async c =>
+                    {
+                        entered.TrySetResult();
+                        await stopped.Seen.WaitAsync(c.CancellationToken);
+                        throw new NpgsqlException("PostgreSQL goes away", new IOException());
+                    },
+                configure: (e, _) => e.ConnectReceiveEndpointObserver(stopped)
+            )
+        )
+        {
+            await stage.Send(CountingStage.Add("a", 1));
+            await entered.Task.WaitAsync(TimeSpan.FromSeconds(180), TestContext.Current.CancellationToken);
+            await process.Stop();
+            Assert.Equal(0, await stage.Effects());
+        }
 
-        var stopping = process.Stop();
-        leave.SetResult();
-        await stopping;
+        await using var next = await stage.Start();
+        await stage.Until(s => s.Effects(), 1, "effect");
 
+        // A group that stands further in Kafka than in PostgreSQL looks like a database that was restored.
+        Assert.Equal(0, await stage.Database.Scalar<long>($"select count(*) from {S}.feed_gap"));
         Assert.Equal(1, await stage.Effects());
-        await process.DisposeAsync();
+    }
+
+    /// <summary>The endpoint is about to be told to stop.</summary>
+    sealed class StopSignal : IReceiveEndpointObserver
+    {
+        readonly TaskCompletionSource _seen = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public Task Seen => _seen.Task;
+
+        public Task Stopping(ReceiveEndpointStopping stopping)
+        {
+            _seen.TrySetResult();
+            return Task.CompletedTask;
+        }
+
+        public Task Ready(ReceiveEndpointReady ready) => Task.CompletedTask;
+
+        public Task Completed(ReceiveEndpointCompleted completed) => Task.CompletedTask;
+
+        public Task Faulted(ReceiveEndpointFaulted faulted) => Task.CompletedTask;
     }
 
     public sealed record Found(long Number);

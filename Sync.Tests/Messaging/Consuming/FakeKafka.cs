@@ -22,6 +22,7 @@ sealed class FakeKafka : IRecordSourceFactory, IClusterView
     readonly SemaphoreSlim _changed = new(0);
     volatile bool _isOpen;
     int _consumed;
+    int _polls;
 
     public FakeKafka(int partitions = CountingStage.Partitions) => _partitions = partitions;
 
@@ -34,6 +35,9 @@ sealed class FakeKafka : IRecordSourceFactory, IClusterView
     public Dictionary<TopicPartition, PartitionView> Views { get; } = [];
 
     public int Created { get; private set; }
+
+    /// <summary>How often it was asked for a record, those times included when there was none.</summary>
+    public int Polls => Volatile.Read(ref _polls);
 
     public IReadOnlyDictionary<TopicPartition, long> Committed => _committed;
 
@@ -86,7 +90,12 @@ sealed class FakeKafka : IRecordSourceFactory, IClusterView
     public IRecordSource Create(string group, IReadOnlyList<string> topics, IAssignmentListener listener)
     {
         Created++;
-        return Current = new FakeSource(this, [.. Partitions(topics)], listener);
+        // Its log knows the topics by the names that the tests give them.
+        return Current = new FakeSource(
+            this,
+            [.. Partitions(topics.Select(t => t[(t.LastIndexOf('.') + 1)..]))],
+            listener
+        );
     }
 
     public string ClusterId() => Id;
@@ -153,6 +162,7 @@ sealed class FakeKafka : IRecordSourceFactory, IClusterView
 
         public SourceRecord? Consume(TimeSpan timeout)
         {
+            Interlocked.Increment(ref kafka._polls);
             if (!_isAssigned)
             {
                 _isAssigned = true;

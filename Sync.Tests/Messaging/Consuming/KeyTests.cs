@@ -28,7 +28,9 @@ public sealed class KeyTests
 
         var keys = Enumerable.Range(0, 1_000).Select(i => Encoding.UTF8.GetBytes($"customer-{i}")).ToList();
         var reports = await Task.WhenAll(
-            keys.Select(k => producer.ProduceAsync(CountingJson.Echoes, new() { Key = k, Value = [] }))
+            keys.Select(k =>
+                producer.ProduceAsync(stage.Kafka.Named(CountingJson.Echoes), new() { Key = k, Value = [] })
+            )
         );
 
         Assert.All(
@@ -51,7 +53,10 @@ public sealed class KeyTests
         ).Build();
 
         for (var i = 0; i < 40; i++)
-            await stranger.ProduceAsync(CountingJson.Steps, CountingStage.Record(CountingStage.Add($"k{i}", 1)));
+            await stranger.ProduceAsync(
+                stage.Kafka.Named(CountingJson.Steps),
+                CountingStage.Record(CountingStage.Add($"k{i}", 1))
+            );
         await stage.Until(s => s.Effects(), 40, "effects");
 
         Assert.Single(process.Logs.Of(4117));

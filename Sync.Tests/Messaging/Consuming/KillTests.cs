@@ -15,7 +15,7 @@ public sealed class KillTests
     public async Task Two_processes_and_three_kills_lose_nothing_and_double_nothing()
     {
         await using var stage = await CountingStage.Set();
-        using var echoes = new KafkaReader(stage.Kafka.BootstrapServers, CountingStage.Partitions, CountingJson.Echoes);
+        using var echoes = stage.Read(CountingJson.Echoes);
         var produced = new ConcurrentBag<Produced>();
         var a = ChildProcess.Start(Settings(stage, "a"));
         var b = ChildProcess.Start(Settings(stage, "b"));
@@ -56,7 +56,7 @@ public sealed class KillTests
     public async Task A_process_that_was_frozen_beyond_its_session_does_nothing_when_it_wakes()
     {
         await using var stage = await CountingStage.Set();
-        using var echoes = new KafkaReader(stage.Kafka.BootstrapServers, CountingStage.Partitions, CountingJson.Echoes);
+        using var echoes = stage.Read(CountingJson.Echoes);
         var produced = new ConcurrentBag<Produced>();
         using var frozen = ChildProcess.Start(Settings(stage, "a"));
         await Eventually.Is(() => HasTables(stage), "the child has made its tables");
@@ -121,7 +121,7 @@ public sealed class KillTests
                 owners = Math.Max(
                     owners,
                     await stage.Database.Scalar<long>(
-                        $"select count(distinct owner) from {CountingDb.Schema}.consumer_offset where topic = '{CountingJson.Steps}'"
+                        $"select count(distinct owner) from {CountingDb.Schema}.consumer_offset where topic = '{stage.Kafka.Named(CountingJson.Steps)}'"
                     )
                 );
                 if (sent == many / 4)
@@ -165,7 +165,7 @@ public sealed class KillTests
     static async Task CrashAt(params string[] points)
     {
         await using var stage = await CountingStage.Set();
-        using var echoes = new KafkaReader(stage.Kafka.BootstrapServers, CountingStage.Partitions, CountingJson.Echoes);
+        using var echoes = stage.Read(CountingJson.Echoes);
         var produced = new ConcurrentBag<Produced>();
         foreach (var point in points)
         {
@@ -211,7 +211,8 @@ public sealed class KillTests
     static Dictionary<string, string?> Settings(CountingStage stage, string replica)
     {
         var settings = stage.Settings(replica);
-        settings["Kafka:Consumer:SESSION_TIMEOUT_MS"] = "3000";
+        // A real server accepts none below 6 s.
+        settings["Kafka:Consumer:SESSION_TIMEOUT_MS"] = stage.Kafka.IsEmbedded ? "3000" : "6000";
         settings["Kafka:Consumer:HEARTBEAT_INTERVAL_MS"] = "500";
         return settings;
     }

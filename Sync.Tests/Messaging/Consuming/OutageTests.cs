@@ -15,8 +15,9 @@ public sealed class OutageTests
     [Fact]
     public async Task While_Kafka_takes_nothing_the_backlog_ends_consuming_and_afterwards_all_is_done_once()
     {
+        TestKafka.NeedsEmbedded("a broker that goes away and comes back");
         await using var stage = await CountingStage.Set();
-        using var echoes = new KafkaReader(stage.Kafka.BootstrapServers, CountingStage.Partitions, CountingJson.Echoes);
+        using var echoes = stage.Read(CountingJson.Echoes);
         var kafka = new FakeKafka();
         var produced = new ConcurrentBag<Produced>();
         await using var process = await stage.Start(build: kafka.Replace);
@@ -56,14 +57,17 @@ public sealed class OutageTests
         await using var stage = await CountingStage.Set();
         var kafka = new FakeKafka();
         var produced = new ConcurrentBag<Produced>();
-        var ended = 0;
+        var ended = new ConcurrentBag<string>();
+        var polls = new ConcurrentQueue<int>();
         var end = new Interference(
             async (point, times) =>
             {
                 // Four in a row: a record that fails again when it is alone must not be taken for the culprit either.
-                if (point != "before-commit" || times > 4)
+                if (point is not ("after-advance" or "before-commit") || times > 4)
                     return;
-                Interlocked.Increment(ref ended);
+                ended.Add(point);
+                if (point == "after-advance")
+                    polls.Enqueue(kafka.Polls);
                 await stage.Database.Execute(
                     $"select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() and application_name like 'sync/%'"
                 );
@@ -78,12 +82,18 @@ public sealed class OutageTests
         for (var from = 0; from < 500; from += 50)
         {
             Add(kafka, produced, from, 50);
-            await stage.Until(s => s.Effects(), produced.Count, "effects");
+            await stage.Until(
+                async s => await s.Effects() + await s.DeadLetters(),
+                produced.Count,
+                "records that are done with"
+            );
         }
 
-        Assert.Equal(4, ended);
         Assert.Equal(0, await stage.DeadLetters());
+        Assert.Equal(8, ended.Count);
+        // The group keeps who goes on asking it, however long PostgreSQL is away.
         Assert.Equal(1, kafka.Created);
+        Assert.Equal(polls.Distinct().Count(), polls.Count);
         await Proof.Holds(stage, produced);
     }
 
@@ -110,7 +120,7 @@ public sealed class OutageTests
         await stage.Until(s => s.Effects(), 2, "effects");
 
         Assert.Equal(ReplayOutcome.Queued, replayed.Outcome);
-        using var reader = new KafkaReader(stage.Kafka.BootstrapServers, CountingStage.Partitions, CountingJson.Steps);
+        using var reader = stage.Read(CountingJson.Steps);
         var records = (await reader.Read(3))
             .Where(r => r.Value.Contains("\"value\":2", StringComparison.Ordinal))
             .ToList();

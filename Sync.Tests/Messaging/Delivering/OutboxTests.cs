@@ -132,11 +132,7 @@ public sealed class OutboxTests
                 $"select h->>'value' from {S}.dead_letter, jsonb_array_elements(headers) h where h->>'name' = 'ce_specversion'"
             )
         );
-        using var notices = new KafkaReader(
-            stage.Kafka.BootstrapServers,
-            PingProcess.Partitions,
-            PingStage.DeadLetters
-        );
+        using var notices = stage.Read(PingStage.DeadLetters);
         var notice = Assert.Single(await notices.Read(1));
         Assert.Equal(("k", "too-large"), (notice.Key, notice.Header("dead_letter_reason_code")));
         Assert.Equal(
@@ -153,7 +149,7 @@ public sealed class OutboxTests
         await using var process = await PingProcess.Start(stage.Database, stage.Kafka);
 
         await stage.Database.Execute(
-            $"insert into {S}.outbox (topic, key, headers, body) values ('pings', 'k', '\\x05000000ff', 'b')"
+            $"insert into {S}.outbox (topic, key, headers, body) values ('{stage.Kafka.Named("pings")}', 'k', '\\x05000000ff', 'b')"
         );
         await process.Send(new Pinged("k", 2));
         await stage.IsEmpty();
@@ -175,12 +171,12 @@ public sealed class OutboxTests
         await stage.Reader.Read(1);
         await Eventually.Is(() => process.Logs.Of(4134).Any(), "the topic is stopped");
 
-        Assert.Contains("topic-stopped:missing", process.Board.Degraded.Keys);
+        Assert.Contains($"topic-stopped:{stage.Kafka.Named("missing")}", process.Board.Degraded.Keys);
         Assert.Equal(2, await stage.OutboxRows());
 
         stage.Kafka.CreateTopic("missing", PingProcess.Partitions);
         await stage.IsEmpty();
-        using var reader = new KafkaReader(stage.Kafka.BootstrapServers, PingProcess.Partitions, "missing");
+        using var reader = stage.Read("missing");
         Assert.Equal([1, 3], (await reader.Read(2)).Select(Number));
         await Eventually.Is(() => process.Board.Degraded.Count == 0, "nothing is degraded any more");
     }

@@ -4,7 +4,6 @@ using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
 using Sync.Messaging.Hosting;
 using Sync.Messaging.Kafka;
-using Sync.Sandbox.Kafka;
 using Sync.Tests.Support;
 
 namespace Sync.Tests.Messaging.Delivering;
@@ -25,9 +24,9 @@ public sealed class PartitionerTests
     [Fact]
     public async Task T1_a_thousand_keys_land_where_a_Java_client_puts_them()
     {
-        using var kafka = new EmbeddedKafka(["t"], Partitions);
+        using var kafka = new TestKafka(["t"], Partitions);
         var clients = new KafkaClients(
-            Options.Create(new KafkaOptions { Bootstrap = kafka.BootstrapServers, Embedded = true }),
+            Options.Create(new KafkaOptions { Bootstrap = kafka.BootstrapServers, Embedded = kafka.IsEmbedded }),
             Options.Create(new ReplicaOptions()),
             new ProcessIdentity("test", "test", "test"),
             NullLoggerFactory.Instance
@@ -35,10 +34,10 @@ public sealed class PartitionerTests
         using var producer = new ProducerBuilder<byte[], byte[]>(clients.Producer()).Build();
         string[] keys = ["21", "foobar", "cus-ä", .. Enumerable.Range(0, 997).Select(i => $"customer-{i}")];
         foreach (var key in keys)
-            producer.Produce("t", new() { Key = Encoding.UTF8.GetBytes(key), Value = [] });
+            producer.Produce(kafka.Named("t"), new() { Key = Encoding.UTF8.GetBytes(key), Value = [] });
         producer.Flush(TestContext.Current.CancellationToken);
 
-        using var reader = new KafkaReader(kafka.BootstrapServers, Partitions, "t");
+        using var reader = new KafkaReader(kafka.BootstrapServers, Partitions, kafka.Named("t"));
         var records = await reader.Read(1_000);
 
         Assert.All(

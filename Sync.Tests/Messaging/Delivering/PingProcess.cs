@@ -5,7 +5,6 @@ using Microsoft.Extensions.Logging;
 using Npgsql;
 using Sync.Messaging.Hosting;
 using Sync.Messaging.Outbox;
-using Sync.Sandbox.Kafka;
 using Sync.Tests.Support;
 
 namespace Sync.Tests.Messaging.Delivering;
@@ -14,6 +13,10 @@ namespace Sync.Tests.Messaging.Delivering;
 sealed class PingProcess : IAsyncDisposable
 {
     public const int Partitions = 4;
+
+    /// <summary>What the names of a test's topics begin with on a server that others use as well.</summary>
+    const string Prefix = "Ping:Prefix";
+
     readonly IHost _host;
 
     PingProcess(IHost host, CapturedLogs logs)
@@ -47,19 +50,24 @@ sealed class PingProcess : IAsyncDisposable
         builder.Configuration.AddInMemoryCollection(settings);
         builder.Logging.ClearProviders();
         builder.Logging.AddProvider(logs);
-        builder.Services.AddMessaging<PingDb>(catalog => catalog.Add(PingedJson.Kind));
+        var prefix = settings.TryGetValue(Prefix, out var named) ? named! : "";
+        builder.Services.AddMessaging<PingDb>(catalog => catalog.Add(PingedJson.Kind(prefix)));
         return builder;
     }
 
     public static async Task<PingProcess> Start(
         TestPostgres database,
-        EmbeddedKafka kafka,
+        TestKafka kafka,
         string replica = "a",
         Action<HostApplicationBuilder>? configure = null
     )
     {
         var logs = new CapturedLogs();
-        var builder = Builder(Settings(database, kafka.BootstrapServers, replica), logs);
+        var settings = Settings(database, kafka.BootstrapServers, replica);
+        settings["Kafka:Embedded"] = $"{kafka.IsEmbedded}";
+        settings["Consuming:DeadLetterTopic"] = kafka.Named(PingStage.DeadLetters);
+        settings[Prefix] = kafka.Prefix;
+        var builder = Builder(settings, logs);
         configure?.Invoke(builder);
         var host = builder.Build();
         await host.StartAsync(TestContext.Current.CancellationToken);
@@ -91,7 +99,7 @@ sealed class PingStage : IAsyncDisposable
 {
     public const string DeadLetters = "sync.dead-letters.v1";
 
-    PingStage(TestPostgres database, EmbeddedKafka kafka, KafkaReader reader)
+    PingStage(TestPostgres database, TestKafka kafka, KafkaReader reader)
     {
         Database = database;
         Kafka = kafka;
@@ -100,20 +108,26 @@ sealed class PingStage : IAsyncDisposable
 
     public TestPostgres Database { get; }
 
-    public EmbeddedKafka Kafka { get; }
+    public TestKafka Kafka { get; }
 
     public KafkaReader Reader { get; }
 
     public static async Task<PingStage> Set(params string[] moreTopics)
     {
         string[] topics = ["pings", .. moreTopics];
-        var kafka = new EmbeddedKafka([.. topics, DeadLetters], PingProcess.Partitions);
-        return new(await TestPostgres.Create(), kafka, new(kafka.BootstrapServers, PingProcess.Partitions, topics));
+        var kafka = new TestKafka([.. topics, DeadLetters], PingProcess.Partitions);
+        return new(await TestPostgres.Create(), kafka, Read(kafka, topics));
     }
+
+    /// <summary>Reads topics of this stage, by the names that tests call them.</summary>
+    public KafkaReader Read(params string[] topics) => Read(Kafka, topics);
 
     public Task<long> OutboxRows() => Database.Scalar<long>($"select count(*) from {PingDb.Schema}.outbox");
 
     public Task IsEmpty() => Eventually.Is(async () => await OutboxRows() == 0, "the outbox is empty");
+
+    static KafkaReader Read(TestKafka kafka, string[] topics) =>
+        new(kafka.BootstrapServers, PingProcess.Partitions, [.. topics.Select(kafka.Named)]);
 
     public async ValueTask DisposeAsync()
     {

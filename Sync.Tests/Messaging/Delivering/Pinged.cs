@@ -12,11 +12,11 @@ public sealed record Pinged(string Id, int Number, string Topic = "pings");
 [JsonSerializable(typeof(Pinged))]
 sealed partial class PingedJson : JsonSerializerContext
 {
-    public static MessageKind Kind =>
+    public static MessageKind Kind(string prefix) =>
         new(
             "test.pinged.v1",
             Default.Pinged,
-            m => ((Pinged)m).Topic,
+            m => prefix + ((Pinged)m).Topic,
             m => ((Pinged)m).Id,
             m => ((Pinged)m).Number,
             _ => null
