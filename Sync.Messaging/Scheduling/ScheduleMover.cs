@@ -94,6 +94,9 @@ sealed class ScheduleMover(
         }
 
         await crash.Pass("mover-mid");
+        // It may have come on since this look began; the transaction is rolled back then.
+        if (backPressure.IsOn)
+            return Every;
         await transaction.CommitAsync(cancellationToken);
         if (moved > 0)
         {

@@ -190,12 +190,34 @@ sealed class NextPiece : IBatchPrefetch<ApplyFindings, Piece>
         CancellationToken cancellationToken
     )
     {
-        // One or two at a time: each is produced by the one before. What was sent again after a crash may be beside its copy.
-        HashSet<Guid> taken = [];
+        // One or two at a time: each is produced by the one before.
         List<Piece?> pieces = [];
         foreach (var message in messages)
-            pieces.Add(taken.Add(message.ComparisonId) ? await Read(message, connection, cancellationToken) : null);
+            pieces.Add(
+                await IsFirst(message.ComparisonId, connection, cancellationToken)
+                    ? await Read(message, connection, cancellationToken)
+                    : null
+            );
         return pieces;
+    }
+
+    /// <summary>
+    /// What was sent again after a crash may be in one batch with its copy, where what the first does is not written yet. So
+    /// the transaction remembers which runs it acts for, by a setting that ends with it.
+    /// </summary>
+    static async Task<bool> IsFirst(Guid id, NpgsqlConnection connection, CancellationToken cancellationToken)
+    {
+        await using var command = new NpgsqlCommand(
+            """
+            select set_config('sync.comparisons', concat(was, $1, ' '), true), position($1 in was) = 0
+              from (select coalesce(current_setting('sync.comparisons', true), '') as was offset 0) setting
+            """,
+            connection
+        );
+        command.Parameters.Add(new() { Value = $"{id}" });
+        await using var row = await command.ExecuteReaderAsync(cancellationToken);
+        await row.ReadAsync(cancellationToken);
+        return row.GetBoolean(1);
     }
 
     static async Task<Piece?> Read(

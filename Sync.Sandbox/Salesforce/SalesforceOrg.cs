@@ -42,6 +42,12 @@ sealed partial class SalesforceOrg(int seed, TimeProvider clock)
     /// <summary>Every write's change event, in the order of the commits.</summary>
     public EventBus Events { get; } = new(seed, clock);
 
+    /// <summary>
+    /// What a flow of the org makes of a field's value before it is saved, of whoever writes it: an administrator may cut or
+    /// rewrite what others type.
+    /// </summary>
+    public Func<string, string?, string?>? BeforeSave { get; set; }
+
     /// <summary>Told of every account as a write has left it, in that moment and under the org's lock.</summary>
     public Action<Account>? Written { get; set; }
 
@@ -609,7 +615,8 @@ sealed partial class SalesforceOrg(int seed, TimeProvider clock)
                 );
             }
 
-            values[field.Name] = Value(field, member.Value);
+            var value = Value(field, member.Value);
+            values[field.Name] = BeforeSave is { } rule ? rule(field.Name, value) : value;
         }
 
         return values;

@@ -14,7 +14,8 @@ public sealed class ReplicasTests
 
     static readonly string[] Schemas = ["sync", "stripe", "salesforce"];
 
-    [Fact]
+    /// <summary>Six processes on one machine take minutes, so it is run by <c>./sync test --thorough</c>.</summary>
+    [Fact(Explicit = true)]
     public async Task Two_of_every_process_share_the_work_and_when_one_of_each_is_killed_every_effect_is_there_once()
     {
         await using var postgres = await TestPostgres.Create();

@@ -7,6 +7,7 @@ using Sync.Sandbox.Faults;
 using Sync.Sandbox.Salesforce.Events;
 using Sync.Sandbox.Stripe;
 using Sync.Tests.Orchestrator;
+using Sync.Tests.Support;
 
 namespace Sync.Tests.EndToEnd;
 
@@ -240,6 +241,54 @@ public sealed class TwoWayTests(RunningStack running)
         Assert.Equal(Address("another-form"), Value(Place.Salesforce, id, "email"));
         Assert.Equal(Address("another-form").ToUpperInvariant(), Value(Place.Stripe, id, "email"));
     }
+
+    [Fact]
+    public async Task What_a_vendor_cuts_off_is_written_once_and_lost_nowhere_else()
+    {
+        const int kept = 20;
+        var id = await Customer("cut");
+        var name = $"{P} of a name that one system keeps the beginning of";
+        var salesforce = Run.Sandbox.Salesforce;
+        salesforce.BeforeSave = (field, value) => field == "Name" && value?.Length > kept ? value[..kept] : value;
+        try
+        {
+            Run.CountCalls();
+            await Run.Change(id, new JsonObject { ["name"] = name });
+            await Run.Until(
+                "the name in Stripe, and its beginning in Salesforce",
+                () => Value(Place.Stripe, id, "name") == name && Value(Place.Salesforce, id, "name") == name[..kept],
+                () => "another name"
+            );
+            // Who edits before the adapter has looked at what became of its write is taken to have cut it.
+            await Settled(id);
+            // A later change of the same feed: when it is here, what the first write came back as was heard.
+            await Change(Place.Salesforce, id, "address.city", "Truro")();
+            await Run.Until(
+                "the later edit everywhere",
+                () => Place.All.All(place => Value(place, id, "address.city") == "Truro"),
+                () => "another city"
+            );
+            await Settled(id);
+
+            Assert.Equal(1, Place.Salesforce.Writes(Run.Sandbox));
+            Assert.Equal(2, Place.Stripe.Writes(Run.Sandbox));
+            Assert.Equal(name[..kept], Value(Place.Salesforce, id, "name"));
+            Assert.All([Place.Product, Place.Stripe], place => Assert.Equal(name, Value(place, id, "name")));
+        }
+        finally
+        {
+            salesforce.BeforeSave = null;
+        }
+    }
+
+    /// <summary>Everything is answered; not that the values are the same.</summary>
+    Task Settled(string id) =>
+        Eventually.Is(
+            async () =>
+                (await Run.Eyes.Saga([id], CancellationToken.None)).GetValueOrDefault(id)
+                    is { State: "Live", Behind.Count: 0, Attention: null },
+            "nothing is under way"
+        );
 
     // ---- feeds ----
 

@@ -407,18 +407,26 @@ public sealed class ComparingTests(CommandLineStage stage) : IClassFixture<Comma
             """
         );
         await using var connection = await database.Postgres.DataSource.OpenConnectionAsync();
+        await using var batch = await connection.BeginTransactionAsync();
 
-        var pieces = await new NextPiece().Read(
-            [
-                new ApplyFindings { ComparisonId = id },
-                new ApplyFindings { ComparisonId = id, After = "object:a" },
-                new ApplyFindings { ComparisonId = id, After = "object:a" },
-            ],
-            connection,
-            TestContext.Current.CancellationToken
-        );
+        // Side by side, and in a later round of the batch.
+        var pieces = new List<Piece?>();
+        foreach (
+            var round in (ApplyFindings[][])
+                [
+                    [new() { ComparisonId = id }, After("a")],
+                    [After("a")],
+                ]
+        )
+            pieces.AddRange(await new NextPiece().Read(round, connection, TestContext.Current.CancellationToken));
+        await batch.RollbackAsync();
+        await using var next = await connection.BeginTransactionAsync();
+        var again = await new NextPiece().Read([After("b")], connection, TestContext.Current.CancellationToken);
 
         Assert.Equal(["b", "c"], pieces.OfType<Piece>().SelectMany(piece => piece.Findings).Select(f => f.ExternalId));
+        Assert.Equal("c", Assert.Single(Assert.Single(again)!.Findings).ExternalId);
+
+        ApplyFindings After(string ext) => new() { ComparisonId = id, After = $"object:{ext}" };
     }
 
     [Fact]
