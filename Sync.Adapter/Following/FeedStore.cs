@@ -92,6 +92,7 @@ sealed class FeedStore(
             await ScanStore.Ask(connection, _s, ScanKind.First, cancellationToken);
         var gap = page.Gap is null ? null : await Open(connection, lease.Feed, page.Gap, cancellationToken);
         await transaction.CommitAsync(cancellationToken);
+        intake.Committed();
         if (gap is not null)
             outbox.Signal();
         return first || gap is not null;

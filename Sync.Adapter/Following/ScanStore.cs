@@ -305,6 +305,7 @@ sealed class ScanStore(
         store.Parameters.Add(new NpgsqlParameter<string?> { TypedValue = page.After });
         await store.ExecuteNonQueryAsync(cancellationToken);
         await transaction.CommitAsync(cancellationToken);
+        intake.Committed();
         if (scan is { DryRun: true, RequestId: not null })
             outbox.Signal();
     }
@@ -585,12 +586,14 @@ sealed class ScanStore(
             if (more)
             {
                 await transaction.CommitAsync(cancellationToken);
+                intake.Committed();
                 return false;
             }
         }
 
         await Close(connection, scan, cancellationToken);
         await transaction.CommitAsync(cancellationToken);
+        intake.Committed();
         outbox.Signal();
         return true;
     }

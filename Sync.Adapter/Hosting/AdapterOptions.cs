@@ -9,7 +9,7 @@ public sealed class AdapterOptions
 
     /// <summary>Calls to the vendor at the same time.</summary>
     [Range(1, 256, ErrorMessage = "must be 1 to 256")]
-    public int Workers { get; init; } = 8;
+    public int Workers { get; init; } = 16;
 
     /// <summary>Lanes in hand at most: taken, and not yet given back.</summary>
     [Range(1, 5_000, ErrorMessage = "must be 1 to 5000")]

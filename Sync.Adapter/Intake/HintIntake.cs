@@ -60,6 +60,8 @@ sealed class HintIntake(AdapterSchema schema, WorkWriter writer) : IHintIntake
             : Lanes.Customer(hint.CustomerId);
     }
 
+    public void Committed() => writer.Committed();
+
     async Task<IReadOnlyList<(Guid Id, Hint Hint)>> New(
         NpgsqlConnection connection,
         IReadOnlyList<(Guid Id, Hint Hint)> hints,

@@ -15,4 +15,7 @@ public interface IHintIntake
         IReadOnlyList<(Guid Id, Hint Hint)> hints,
         CancellationToken cancellationToken
     );
+
+    /// <summary>After the commit of that transaction: wakes the workers, who would look by themselves only later.</summary>
+    void Committed();
 }

@@ -44,8 +44,10 @@ sealed class WorkWriter(AdapterSchema schema, WorkSignal signal) : IBatchRowWrit
 
         // After the insert: a worker that holds one of these lanes finishes first, or sees the new row.
         await LinkStore.Ensure(connection, schema.Quoted, rows.Select(r => r.Lane), wake: true, cancellationToken);
-        signal.Set();
     }
+
+    /// <summary>The lanes can be taken.</summary>
+    public void Committed() => signal.Set();
 }
 
 /// <summary>Name of the schema that holds this adapter's tables.</summary>

@@ -257,21 +257,25 @@ sealed class LinkStore(NpgsqlDataSource source, string schema, IOutbox outbox, b
 
         var fenced = await Fenced(connection, writes, targets, cancellationToken);
         var held = writes.Where(w => !fenced.Contains(w.Before.Lane)).ToList();
-        await WriteLinks(connection, held, cancellationToken);
-        await WriteLedger(connection, held, cancellationToken);
-        await Forget(connection, held, cancellationToken);
-
         var finished = held.OfType<LaneWrite.Finish>().ToList();
         var messages = finished.SelectMany(f => f.Messages).ToList();
+
+        // One round trip: the lanes are locked by now, and intake of the same lanes waits for the end of this transaction.
+        await using var batch = new NpgsqlBatch(connection, transaction);
+        WriteLinks(batch, held);
+        WriteLedger(batch, held);
+        Forget(batch, held);
         if (messages.Count > 0)
-            await outbox.Write(connection, messages, cancellationToken);
-        var more = await EndWork(connection, finished, targets, cancellationToken);
-        await GiveBack(connection, writes, fenced, cancellationToken);
+            batch.BatchCommands.Add(outbox.Insert(messages));
+        var again = EndWork(batch, finished, targets);
+        GiveBack(batch, writes, fenced);
+        if (batch.BatchCommands.Count > 0)
+            await batch.ExecuteNonQueryAsync(cancellationToken);
 
         await transaction.CommitAsync(cancellationToken);
         if (messages.Count > 0)
             outbox.Signal();
-        return new CommitResult(fenced, more);
+        return new CommitResult(fenced, MoreWork: again?.Rows > 0);
     }
 
     /// <summary>Locks the lanes and compares their versions with those that the take, or the last commit, returned.</summary>
@@ -298,14 +302,14 @@ sealed class LinkStore(NpgsqlDataSource source, string schema, IOutbox outbox, b
             .ToHashSet();
     }
 
-    async Task WriteLinks(NpgsqlConnection connection, List<LaneWrite> held, CancellationToken cancellationToken)
+    void WriteLinks(NpgsqlBatch batch, List<LaneWrite> held)
     {
         var open = held.OfType<LaneWrite.Open>().Select(o => o.After).ToList();
         var over = held.OfType<LaneWrite.Finish>().Select(f => f.After).ToList();
         if (open.Count > 0)
         {
-            await using var command = Command(
-                connection,
+            Add(
+                batch,
                 Update(
                     """
                     version = l.version + 1, gen = u.gen, dead_exts = u.dead, last = u.last, ext = u.ext,
@@ -314,13 +318,12 @@ sealed class LinkStore(NpgsqlDataSource source, string schema, IOutbox outbox, b
                 ),
                 Arrays(open)
             );
-            await command.ExecuteNonQueryAsync(cancellationToken);
         }
 
         if (over.Count > 0)
         {
-            await using var command = Command(
-                connection,
+            Add(
+                batch,
                 Update(
                     """
                     version = l.version + 1, gen = u.gen, dead_exts = u.dead, last = u.last, ext = u.ext, found = u.found,
@@ -330,7 +333,6 @@ sealed class LinkStore(NpgsqlDataSource source, string schema, IOutbox outbox, b
                 ),
                 Arrays(over)
             );
-            await command.ExecuteNonQueryAsync(cancellationToken);
         }
     }
 
@@ -357,7 +359,7 @@ sealed class LinkStore(NpgsqlDataSource source, string schema, IOutbox outbox, b
             links.ConvertAll(l => l.RestoredAt?.ToUniversalTime()).ToArray(),
         ];
 
-    async Task WriteLedger(NpgsqlConnection connection, List<LaneWrite> held, CancellationToken cancellationToken)
+    void WriteLedger(NpgsqlBatch batch, List<LaneWrite> held)
     {
         var entries = held.SelectMany(w =>
                 w switch
@@ -372,8 +374,8 @@ sealed class LinkStore(NpgsqlDataSource source, string schema, IOutbox outbox, b
         if (entries.Count == 0)
             return;
 
-        await using var command = Command(
-            connection,
+        Add(
+            batch,
             $"""
             insert into {_s}.ledger (command_id, lane, gen, write, expect, hashes, guard, state, suspect_until, keys_spent, closed_at)
             select id, lane, gen, write::jsonb, expect::jsonb, hashes::jsonb, guard, state, suspect_until, spent,
@@ -399,19 +401,18 @@ sealed class LinkStore(NpgsqlDataSource source, string schema, IOutbox outbox, b
                 entries.ConvertAll(e => e.KeysSpent).ToArray(),
             ]
         );
-        await command.ExecuteNonQueryAsync(cancellationToken);
     }
 
     // Ids of commands stay: a late copy of one must not be carried out anew.
-    async Task Forget(NpgsqlConnection connection, List<LaneWrite> held, CancellationToken cancellationToken)
+    void Forget(NpgsqlBatch batch, List<LaneWrite> held)
     {
         var erased = held.OfType<LaneWrite.Finish>().Where(f => f.After.Forget).Select(f => f.After).ToList();
         if (erased.Count == 0)
             return;
         var lanes = erased.ConvertAll(l => l.Lane).ToArray();
 
-        await using var command = Command(
-            connection,
+        Add(
+            batch,
             $$"""
             update {{_s}}.ledger
                set write = null, expect = null, hashes = '{}', suspect_until = null,
@@ -420,21 +421,18 @@ sealed class LinkStore(NpgsqlDataSource source, string schema, IOutbox outbox, b
             """,
             [lanes]
         );
-        await command.ExecuteNonQueryAsync(cancellationToken);
 
         // A hint without its payload still says "look at this object", which is all that it ever meant.
-        await using var work = Command(
-            connection,
+        Add(
+            batch,
             $"update {_s}.work set body = body - 'fields' - 'previous' where lane = any($1) and kind <> 'command'",
             [lanes]
         );
-        await work.ExecuteNonQueryAsync(cancellationToken);
-        await using var letters = Command(
-            connection,
+        Add(
+            batch,
             $"delete from {_s}.dead_letter where key = any($1)",
             [erased.SelectMany(l => (string?[])[l.CustomerId, l.ExternalId]).OfType<string>().Select(Bytes).ToArray()]
         );
-        await letters.ExecuteNonQueryAsync(cancellationToken);
     }
 
     // A closed entry of which nothing can land any more keeps hashes only.
@@ -443,59 +441,46 @@ sealed class LinkStore(NpgsqlDataSource source, string schema, IOutbox outbox, b
             ? RowJson.Write(values, RowJson.Default.DictionaryStringString)
             : null;
 
-    async Task<bool> EndWork(
-        NpgsqlConnection connection,
-        List<LaneWrite.Finish> finished,
-        string[] targets,
-        CancellationToken cancellationToken
-    )
+    NpgsqlBatchCommand? EndWork(NpgsqlBatch batch, List<LaneWrite.Finish> finished, string[] targets)
     {
         if (finished.Count == 0)
-            return false;
+            return null;
 
         var done = finished.SelectMany(f => f.Done).ToArray();
         if (done.Length > 0)
         {
-            await using var delete = Command(connection, $"delete from {_s}.work where id = any($1)", [done]);
-            await delete.ExecuteNonQueryAsync(cancellationToken);
+            Add(batch, $"delete from {_s}.work where id = any($1)", [done]);
         }
 
         var moved = finished.SelectMany(f => f.Moved.Select(id => (Id: id, To: f.MovedTo!))).ToList();
         if (moved.Count > 0)
         {
-            await using var move = Command(
-                connection,
+            Add(
+                batch,
                 $"update {_s}.work w set lane = u.lane from unnest($1, $2) u(id, lane) where w.id = u.id",
                 [moved.ConvertAll(m => m.Id).ToArray(), moved.ConvertAll(m => m.To).ToArray()]
             );
-            await move.ExecuteNonQueryAsync(cancellationToken);
         }
 
         // A statement of its own, after the locks: it sees what intake committed meanwhile.
-        await using var again = Command(
-            connection,
+        return Add(
+            batch,
             $"""
             update {_s}.link l set due_at = now()
              where lane = any($1) and due_at is null and exists (select from {_s}.work w where w.lane = l.lane)
             """,
             [finished.Select(f => f.Before.Lane).Concat(targets).Distinct().ToArray()]
         );
-        return await again.ExecuteNonQueryAsync(cancellationToken) > 0;
     }
 
     /// <summary>Lanes that wait for the vendor, and lanes that were fenced although the lease is still ours. A lease of another's is left alone.</summary>
-    async Task GiveBack(
-        NpgsqlConnection connection,
-        IReadOnlyList<LaneWrite> writes,
-        HashSet<string> fenced,
-        CancellationToken cancellationToken
-    )
+    void GiveBack(NpgsqlBatch batch, IReadOnlyList<LaneWrite> writes, HashSet<string> fenced)
     {
         var back = writes.OfType<LaneWrite.GiveBack>().Where(g => !fenced.Contains(g.Before.Lane)).ToList();
         if (back.Count > 0)
         {
-            await using var command = Command(
-                connection,
+            Add(
+                batch,
                 $"""
                 update {_s}.link l set taken_by = null, taken_until = null, due_at = now() + u.after,
                        attempts = l.attempts + u.counts, reason = u.reason
@@ -510,21 +495,19 @@ sealed class LinkStore(NpgsqlDataSource source, string schema, IOutbox outbox, b
                     back.ConvertAll(b => b.Reason).ToArray(),
                 ]
             );
-            await command.ExecuteNonQueryAsync(cancellationToken);
         }
 
         var thrown = writes.Where(w => fenced.Contains(w.Before.Lane)).ToList();
         if (thrown.Count > 0)
         {
-            await using var command = Command(
-                connection,
+            Add(
+                batch,
                 $"""
                 update {_s}.link l set taken_by = null, taken_until = null
                   from unnest($1, $2) u(lane, taken_by) where l.lane = u.lane and l.taken_by = u.taken_by
                 """,
                 [thrown.ConvertAll(t => t.Before.Lane).ToArray(), thrown.ConvertAll(t => t.TakenBy).ToArray()]
             );
-            await command.ExecuteNonQueryAsync(cancellationToken);
         }
     }
 
@@ -679,6 +662,15 @@ sealed class LinkStore(NpgsqlDataSource source, string schema, IOutbox outbox, b
         var command = new NpgsqlCommand(sql, connection);
         foreach (var parameter in parameters)
             command.Parameters.Add(Parameter(parameter));
+        return command;
+    }
+
+    static NpgsqlBatchCommand Add(NpgsqlBatch batch, string sql, List<object> parameters)
+    {
+        var command = new NpgsqlBatchCommand(sql);
+        foreach (var parameter in parameters)
+            command.Parameters.Add(Parameter(parameter));
+        batch.BatchCommands.Add(command);
         return command;
     }
 

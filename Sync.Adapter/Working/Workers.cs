@@ -109,14 +109,7 @@ sealed class Workers(
         }
     }
 
-    // The signal comes just before intake's commit, so the first looks are close together.
-    static TimeSpan Pause(int looks) =>
-        looks switch
-        {
-            < 5 => TimeSpan.FromMilliseconds(2 << looks),
-            < 25 => Busy,
-            _ => Idle,
-        };
+    static TimeSpan Pause(int looks) => looks < 20 ? Busy : Idle;
 
     async Task<int> EndOwnLeases(CancellationToken stop)
     {

@@ -26,6 +26,8 @@ abstract class BatchRowsWriter
         NpgsqlConnection connection,
         CancellationToken cancellationToken
     );
+
+    public abstract void Committed();
 }
 
 sealed class BatchRowsWriter<TRow>(IBatchRowWriter<TRow> writer) : BatchRowsWriter
@@ -38,4 +40,6 @@ sealed class BatchRowsWriter<TRow>(IBatchRowWriter<TRow> writer) : BatchRowsWrit
         NpgsqlConnection connection,
         CancellationToken cancellationToken
     ) => writer.Write([.. rows.Cast<TRow>()], connection, cancellationToken);
+
+    public override void Committed() => writer.Committed();
 }

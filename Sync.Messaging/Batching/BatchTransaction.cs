@@ -17,6 +17,7 @@ sealed class BatchTransaction(BatchStore store, string cluster, IReadOnlyList<Of
     : IAsyncDisposable
 {
     readonly TaskCompletionSource _opened = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    readonly List<BatchRowsWriter> _written = [];
     NpgsqlConnection? _connection;
     NpgsqlTransaction? _transaction;
 
@@ -88,7 +89,9 @@ sealed class BatchTransaction(BatchStore store, string cluster, IReadOnlyList<Of
         await WriteSagas(batch.Entries, cancellationToken).ConfigureAwait(false);
         foreach (var group in batch.Rows.GroupBy(r => r.GetType()))
         {
-            await store.Writers[group.Key].Write([.. group], Connection, cancellationToken).ConfigureAwait(false);
+            var writer = store.Writers[group.Key];
+            await writer.Write([.. group], Connection, cancellationToken).ConfigureAwait(false);
+            _written.Add(writer);
         }
 
         await WriteDeadLetters(batch.DeadLetters, cancellationToken).ConfigureAwait(false);
@@ -104,6 +107,7 @@ sealed class BatchTransaction(BatchStore store, string cluster, IReadOnlyList<Of
     {
         await Transaction.CommitAsync(CancellationToken.None).ConfigureAwait(false);
         store.Outbox.Signal();
+        _written.ForEach(writer => writer.Committed());
     }
 
     public async ValueTask DisposeAsync()

@@ -20,4 +20,10 @@ public interface IBatchRowWriter<TRow>
 {
     /// <summary>The connection has the batch's transaction open.</summary>
     Task Write(IReadOnlyList<TRow> rows, NpgsqlConnection connection, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// After the commit of a batch that wrote some: wakes whoever waits for such rows. Where the answer to a commit was lost
+    /// it is not called, so it promises nothing.
+    /// </summary>
+    void Committed() { }
 }

@@ -57,8 +57,7 @@ public static class MessagingServices
 
         services.AddSingleton<OutboxSql>();
         services.AddSingleton<OutboxSignal>();
-        services.AddSingleton<OutboxWriter>();
-        services.AddSingleton<IOutbox>(p => p.GetRequiredService<OutboxWriter>());
+        services.AddSingleton<IOutbox, OutboxWriter>();
         services.AddSingleton<OutgoingDeadLetters>();
         services.AddSingleton<DeliveryMetrics>();
         services.AddSingleton<DeliveryParts>();

@@ -16,7 +16,7 @@ namespace Sync.Messaging.Outbox;
 /// Rows that Kafka will never take, kept whole with the reason. The dead-letter topic gets coordinates and hash: a copy of
 /// what Kafka has refused would be refused as well.
 /// </summary>
-sealed class OutgoingDeadLetters(ProcessIdentity identity, OutboxWriter outbox, IOptions<ConsumingOptions> options)
+sealed class OutgoingDeadLetters(ProcessIdentity identity, IOutbox outbox, IOptions<ConsumingOptions> options)
 {
     static readonly Guid Namespace = new("b8f2c1de-0f43-4f0f-9c38-5a0e6b8a3d27");
 

@@ -57,6 +57,8 @@ sealed class EventsFeed(
         var isOld = at.Created < now - Kept;
         var id = isOld ? null : at.Id;
         var since = id is null ? at.Checked - ClockMargin : at.Created - Overlap;
+        if (at.Begun is { } begun && since < begun)
+            since = begun;
         await foreach (var page in Again(since, id is null ? null : at.Created, at, cancellationToken))
         {
             at = page.At;
@@ -122,7 +124,7 @@ sealed class EventsFeed(
         var (told, _, _) = await List(new() { Limit = 1 }, cancellationToken);
         var at = new Cursor(now, now, null);
         if (told.Count > 0)
-            at = at.To(told[0]);
+            at = at.To(told[0]) with { Begun = told[0].Created };
         return new() { Cursor = at.ToString(), Gap = gap };
     }
 
@@ -171,17 +173,27 @@ sealed class EventsFeed(
     /// <param name="Checked">Everything of before is read.</param>
     /// <param name="Created">Of the last event.</param>
     /// <param name="Id">Of the last event; null when there was none.</param>
-    internal readonly record struct Cursor(DateTimeOffset Checked, DateTimeOffset Created, string? Id)
+    /// <param name="Begun">
+    /// The second of Stripe's in which this feed began, where there was an event by then. What happened before it is a
+    /// scan's, and the overlap does not reach back there: who filled an account just before Sync came wants no customers of it.
+    /// </param>
+    internal readonly record struct Cursor(
+        DateTimeOffset Checked,
+        DateTimeOffset Created,
+        string? Id,
+        DateTimeOffset? Begun = null
+    )
     {
         public static Cursor? Parse(string? text) =>
-            text?.Split('|') is [var checkedAt, var created, var id]
-            && long.TryParse(checkedAt, NumberStyles.None, CultureInfo.InvariantCulture, out var first)
-            && long.TryParse(created, NumberStyles.None, CultureInfo.InvariantCulture, out var second)
-                ? new(
-                    DateTimeOffset.FromUnixTimeSeconds(first),
-                    DateTimeOffset.FromUnixTimeSeconds(second),
-                    id.Length == 0 ? null : id
-                )
+            text?.Split('|') is [var checkedAt, var created, var id, .. var rest]
+            && Seconds(checkedAt) is { } first
+            && Seconds(created) is { } second
+                ? new(first, second, id.Length == 0 ? null : id, rest is [var begun] ? Seconds(begun) : null)
+                : null;
+
+        static DateTimeOffset? Seconds(string text) =>
+            long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var seconds)
+                ? DateTimeOffset.FromUnixTimeSeconds(seconds)
                 : null;
 
         public Cursor To(Entry entry) => this with { Created = entry.Created, Id = entry.Id };
@@ -189,7 +201,7 @@ sealed class EventsFeed(
         public override string ToString() =>
             string.Create(
                 CultureInfo.InvariantCulture,
-                $"{Checked.ToUnixTimeSeconds()}|{Created.ToUnixTimeSeconds()}|{Id}"
+                $"{Checked.ToUnixTimeSeconds()}|{Created.ToUnixTimeSeconds()}|{Id}|{Begun?.ToUnixTimeSeconds()}"
             );
     }
 }

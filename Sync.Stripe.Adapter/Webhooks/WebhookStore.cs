@@ -117,6 +117,7 @@ sealed class WebhookStore(NpgsqlDataSource source, string schema, EventReader re
         delete.Parameters.Add(new() { Value = webhooks.ConvertAll(w => w.Id) });
         await delete.ExecuteNonQueryAsync(cancellationToken);
         await transaction.CommitAsync(cancellationToken);
+        intake.Committed();
         return new(webhooks.Count, hints.Count, ignored, unreadable.Count);
     }
 

@@ -29,26 +29,21 @@ sealed class TestOutbox : IOutbox
 
     public OutgoingMessage Encode(object message, Guid? causationId = null) => _encoder.Encode(message, causationId);
 
-    public async Task Write(
-        NpgsqlConnection connection,
-        IReadOnlyList<OutgoingMessage> messages,
-        CancellationToken cancellationToken
-    )
-    {
-        foreach (var message in messages)
+    public NpgsqlBatchCommand Insert(IReadOnlyList<OutgoingMessage> messages) =>
+        new(
+            $"""
+            insert into {_table} (type, body, traceparent)
+            select u.type, u.body, u.traceparent from unnest($1, $2, $3) with ordinality u(type, body, traceparent, n) order by n
+            """
+        )
         {
-            await using var command = new NpgsqlCommand(
-                $"insert into {_table} (type, body, traceparent) values ($1, $2, $3)",
-                connection
-            );
-            command.Parameters.Add(new() { Value = message.Headers.Text(CloudEventNames.Type)! });
-            command.Parameters.Add(new() { Value = Encoding.UTF8.GetString(message.Body) });
-            command.Parameters.Add(
-                new() { Value = (object?)message.Headers.Text(CloudEventNames.TraceParent) ?? DBNull.Value }
-            );
-            await command.ExecuteNonQueryAsync(cancellationToken);
-        }
-    }
+            Parameters =
+            {
+                new() { Value = messages.Select(m => m.Headers.Text(CloudEventNames.Type)!).ToArray() },
+                new() { Value = messages.Select(m => Encoding.UTF8.GetString(m.Body)).ToArray() },
+                new() { Value = messages.Select(m => m.Headers.Text(CloudEventNames.TraceParent)).ToArray() },
+            },
+        };
 
     public void Signal() { }
 

@@ -145,7 +145,19 @@ public sealed class SettingsTests
         Assert.False(connection.IncludeErrorDetail);
         Assert.False(connection.LogParameters);
         Assert.Contains("idle_in_transaction_session_timeout", connection.Options, StringComparison.Ordinal);
+        // Statements stay prepared from one use of a connection to the next.
+        Assert.True(connection.NoResetOnClose);
+        Assert.True(connection.MaxAutoPrepare > 0);
     }
+
+    [Fact]
+    public void What_the_url_says_of_prepared_statements_stands() =>
+        Assert.Equal(
+            7,
+            new DatabaseOptions { Url = "Host=db;Database=d;Max Auto Prepare=7" }
+                .Connection("a")
+                .MaxAutoPrepare
+        );
 
     [Fact]
     public void Behind_a_pooler_nothing_depends_on_the_session()

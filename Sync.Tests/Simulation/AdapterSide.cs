@@ -146,11 +146,8 @@ sealed class AdapterSide : IOutbox
         return new OutgoingMessage("", [], [], BitConverter.GetBytes(_encoded.Count - 1));
     }
 
-    public Task Write(
-        NpgsqlConnection connection,
-        IReadOnlyList<OutgoingMessage> messages,
-        CancellationToken cancellationToken
-    ) => throw new NotSupportedException("the store in memory hands messages on itself");
+    public NpgsqlBatchCommand Insert(IReadOnlyList<OutgoingMessage> messages) =>
+        throw new NotSupportedException("the store in memory hands messages on itself");
 
     public void Signal() { }
 

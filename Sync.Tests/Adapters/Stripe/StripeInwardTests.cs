@@ -202,6 +202,29 @@ public sealed class StripeInwardTests
         Assert.NotEqual(cursor, next);
     }
 
+    /// <summary>The overlap that finds late events does not reach back before the feed began: what was there is a scan's.</summary>
+    [Fact]
+    public async Task What_was_made_just_before_the_first_follow_is_not_told_of()
+    {
+        var sandbox = await TestSandbox.Start(frozen: true);
+        await using var stage = await StripeStage.Start(sandbox);
+        sandbox.Clock.SetUtcNow(TimeProvider.System.GetUtcNow());
+        stage.Make("""{ "name": "Before" }""");
+        sandbox.Clock.Advance(TimeSpan.FromSeconds(3));
+        stage.Make("""{ "name": "In the second of the begin" }""");
+        var (_, cursor) = await Follow(stage, null);
+        stage.Make("""{ "name": "After" }""");
+        sandbox.Clock.Advance(TimeSpan.FromSeconds(4));
+        stage.Make("""{ "name": "Later" }""");
+
+        var (pages, next) = await Follow(stage, cursor);
+        Assert.Equal(["After", "In the second of the begin", "Later"], Names(pages).Order(StringComparer.Ordinal));
+
+        // The begin is remembered by every later cursor.
+        var (again, _) = await Follow(stage, next);
+        Assert.DoesNotContain("Before", Names(again));
+    }
+
     [Fact]
     public async Task An_event_of_the_cursors_own_second_that_is_listed_before_it_is_not_passed_over()
     {
