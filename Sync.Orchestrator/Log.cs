@@ -71,6 +71,13 @@ static partial class Log
         Guid? messageId
     );
 
+    [LoggerMessage(
+        1072,
+        LogLevel.Warning,
+        "A comparison whose list is whole could not be ended; it is tried again in {Delay}"
+    )]
+    public static partial void ClosingFailed(this ILogger log, TimeSpan delay, Exception exception);
+
     [LoggerMessage(1070, LogLevel.Information, "Reconciliation {ComparisonId} of {System} is due and was asked for")]
     public static partial void ReconcileAsked(this ILogger log, string system, Guid comparisonId);
 

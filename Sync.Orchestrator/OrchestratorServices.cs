@@ -98,7 +98,9 @@ static class OrchestratorServices
         services.AddBatchRows<TimelineEntry, TimelineWriter>();
         services.AddBatchRows<Erasure, ErasureWriter>();
         services.AddBatchRows<FeedGapReported, FeedGapWriter>();
+        services.AddSingleton<ComparisonSignal>();
         services.AddBatchRows<ComparisonWrite, ComparisonStore>();
+        services.AddHostedService<ComparisonCloser>();
         services.AddHostedService<ReconcileTimer>();
         services.AddMassTransit(x =>
         {

@@ -189,7 +189,13 @@ sealed class ScanStore(
 
     /// <summary>The scan to go on with: the one that is under way, else the oldest that waits, else one whose time has come; null when there is none.</summary>
     /// <param name="every">From the beginning of a scan to that of the next; null for never.</param>
-    public async Task<Scan?> Next(FeedLease lease, TimeSpan? every, CancellationToken cancellationToken)
+    /// <param name="feedsMayBegin">Whether the first listing may wait for the one that a feed's begin asks for.</param>
+    public async Task<Scan?> Next(
+        FeedLease lease,
+        TimeSpan? every,
+        bool feedsMayBegin,
+        CancellationToken cancellationToken
+    )
     {
         await using var connection = await source.OpenConnectionAsync(cancellationToken);
         await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
@@ -220,9 +226,10 @@ sealed class ScanStore(
                 select $1, 'first'
                  where exists (select from {_s}.first_listing where listed_at is null)
                    and not exists (select from {_s}.scan where state <> 'done')
+                   and not ($2 and not exists (select from {_s}.cursor where value is not null))
                 on conflict do nothing
                 """,
-                [Guid.NewGuid()]
+                [Guid.NewGuid(), feedsMayBegin]
             );
             await first.ExecuteNonQueryAsync(cancellationToken);
         }

@@ -25,10 +25,18 @@ sealed class Scanner(
     /// <summary>Between two looks for a scan that somebody asked for.</summary>
     static readonly TimeSpan Look = TimeSpan.FromSeconds(1);
 
+    /// <summary>How long the first listing waits for a feed to begin: its begin asks for a listing too, and one is enough.</summary>
+    static readonly TimeSpan FeedsBegin = TimeSpan.FromSeconds(5);
+    static readonly TimeSpan Soon = TimeSpan.FromMilliseconds(50);
+
     int _failures;
+    long? _began;
+
+    bool FeedsMayBegin => _began is { } began && time.GetElapsedTime(began) < FeedsBegin;
 
     public async Task Run(FeedLease lease, CancellationToken cancellationToken)
     {
+        _began ??= time.GetTimestamp();
         while (true)
         {
             cancellationToken.ThrowIfCancellationRequested();
@@ -42,8 +50,8 @@ sealed class Scanner(
         try
         {
             TimeSpan? every = options.ScanHours == 0 ? null : TimeSpan.FromHours(options.ScanHours);
-            if (await store.Next(lease, every, cancellationToken) is not { } scan)
-                return Look;
+            if (await store.Next(lease, every, FeedsMayBegin, cancellationToken) is not { } scan)
+                return FeedsMayBegin ? Soon : Look;
             await Scan(lease, scan, cancellationToken);
             _failures = 0;
             health.Set("scan", null);

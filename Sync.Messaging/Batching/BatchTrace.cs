@@ -24,7 +24,7 @@ static class BatchTrace
         {
             if (links.Count == MaxLinks)
                 break;
-            if (TraceOf(record) is { } context)
+            if (TraceOf(record.Headers) is { } context)
                 links.Add(new(context));
         }
 
@@ -39,24 +39,24 @@ static class BatchTrace
         return activity;
     }
 
-    /// <summary>A span of the record's own trace which says that it became a dead letter, and by which code.</summary>
-    public static Activity? DeadLettered(ConsumedRecord record, string code)
+    /// <summary>A span of the message's own trace which says that it became a dead letter, and by which code.</summary>
+    public static Activity? DeadLettered(MessageHeaders headers, string code)
     {
         if (!KernelTelemetry.Source.HasListeners())
             return null;
         var activity = KernelTelemetry.Source.StartActivity(
             "kernel.dead_letter",
             ActivityKind.Internal,
-            TraceOf(record) ?? default
+            TraceOf(headers) ?? default
         );
         activity?.SetStatus(ActivityStatusCode.Error, code);
         activity?.AddEvent(new ActivityEvent(code));
         return activity;
     }
 
-    static ActivityContext? TraceOf(ConsumedRecord record) =>
-        record.Headers.Text(CloudEventNames.TraceParent) is { } parent
-        && ActivityContext.TryParse(parent, record.Headers.Text(CloudEventNames.TraceState), out var context)
+    static ActivityContext? TraceOf(MessageHeaders headers) =>
+        headers.Text(CloudEventNames.TraceParent) is { } parent
+        && ActivityContext.TryParse(parent, headers.Text(CloudEventNames.TraceState), out var context)
             ? context
             : null;
 }

@@ -460,7 +460,7 @@ sealed class ConsumerLoop : IAssignmentListener, IDisposable
         foreach (var letter in result.DeadLetters)
         {
             // In the trace that the record came with; the log line gets its id from it.
-            using var span = BatchTrace.DeadLettered(letter.Record, letter.Code);
+            using var span = BatchTrace.DeadLettered(letter.Record.Headers, letter.Code);
             ConsumingMetrics.DeadLettered(_group, letter);
             _logger.DeadLettered(
                 letter.Code,

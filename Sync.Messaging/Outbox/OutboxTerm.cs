@@ -2,6 +2,7 @@ using Confluent.Kafka;
 using Microsoft.Extensions.Logging;
 using Npgsql;
 using NpgsqlTypes;
+using Sync.Messaging.Batching;
 using Sync.Messaging.Hosting;
 using Sync.Messaging.Kafka;
 
@@ -220,8 +221,10 @@ sealed class OutboxTerm(DeliveryParts parts, OutboxLease lease) : IAsyncDisposab
 
         foreach (var (row, code) in _refused)
         {
+            var reason = OutgoingDeadLetters.ReasonCode(code);
+            using var span = BatchTrace.DeadLettered(OutgoingDeadLetters.Headers(row), reason);
             parts.Logger.RowRefused(row.Id, row.Topic, code, parts.DeadLetters.Id(clusterId, row));
-            DeliveryMetrics.DeadLetter(OutgoingDeadLetters.ReasonCode(code));
+            DeliveryMetrics.DeadLetter(reason);
         }
 
         _acknowledged.Clear();

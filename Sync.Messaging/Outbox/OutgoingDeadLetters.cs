@@ -99,7 +99,7 @@ sealed class OutgoingDeadLetters(ProcessIdentity identity, IOutbox outbox, IOpti
             : DeadLetterReasons.RefusedByKafka;
 
     /// <summary>A row whose headers are no headers keeps them as one, without a name.</summary>
-    static MessageHeaders Headers(OutboxRow row)
+    public static MessageHeaders Headers(OutboxRow row)
     {
         try
         {

@@ -19,6 +19,12 @@ static class CompareVerbs
 {
     const string S = OrchestratorDb.Schema;
 
+    const string Listing = "listing";
+    const string Closing = "closing";
+
+    /// <summary>A list of millions is compared as a whole for minutes, in which no number moves.</summary>
+    static readonly TimeSpan ClosingWait = TimeSpan.FromMinutes(15);
+
     static readonly TimeSpan Look = TimeSpan.FromMilliseconds(300);
 
     /// <summary>How often something is said where no terminal draws a bar.</summary>
@@ -279,7 +285,9 @@ static class CompareVerbs
         var moved = Stopwatch.GetTimestamp();
         while (true)
         {
+            var asked = Stopwatch.GetTimestamp();
             var now = await Standing(session, runs, cancellationToken);
+            var took = Stopwatch.GetElapsedTime(asked);
             if (!now.SequenceEqual(before))
                 moved = Stopwatch.GetTimestamp();
             before = now;
@@ -287,22 +295,30 @@ static class CompareVerbs
             bar.Show(
                 string.Join("; ", now.Select(Words)),
                 now.Sum(p => p.Applied),
-                now.Any(p => p.State == "listing") ? null : now.Sum(p => p.ToApply),
+                now.Any(p => p.State is Listing or Closing) ? null : now.Sum(p => p.ToApply),
                 finished
             );
-            if (finished || Stopwatch.GetElapsedTime(moved) >= session.Wait)
+            var patience = now.Any(p => p.State == Closing) ? session.Wait + ClosingWait : session.Wait;
+            if (finished || Stopwatch.GetElapsedTime(moved) >= patience)
                 return now;
-            await Task.Delay(Look, session.Time, cancellationToken);
+            // Of a large run it counts for long: looking on takes a tenth of the time, and the run has the rest.
+            await Task.Delay(took * 9 > Look ? took * 9 : Look, session.Time, cancellationToken);
         }
     }
 
     static string Words(Progress p) =>
-        p.State == "listing"
-            ? string.Create(CultureInfo.InvariantCulture, $"{p.System}: {p.Seen} objects listed")
-            : string.Create(
+        p.State switch
+        {
+            Listing => string.Create(CultureInfo.InvariantCulture, $"{p.System}: {p.Seen} objects listed"),
+            Closing => string.Create(
+                CultureInfo.InvariantCulture,
+                $"{p.System}: {p.Seen} objects, being compared as a whole"
+            ),
+            _ => string.Create(
                 CultureInfo.InvariantCulture,
                 $"{p.System}: {p.Seen} objects, {p.Applied} of {p.ToApply} handed over"
-            );
+            ),
+        };
 
     static async Task<IReadOnlyList<Progress>> Standing(
         Session session,
@@ -314,7 +330,7 @@ static class CompareVerbs
             session.Database,
             $"""
             select id, system, state, seen, same, applied, asked_at,
-                   case when apply and state <> 'listing'
+                   case when apply and state not in ('{Listing}', '{Closing}')
                         then (select count(*) from {S}.comparison_finding f where f.comparison_id = c.id and
                               case c.kind when 'import' then f.class = any($2)
                                    else f.class = any($3) or (f.class = '{FindingClasses.Link}' and f.carries_id) end)

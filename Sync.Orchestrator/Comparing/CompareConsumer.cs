@@ -59,11 +59,8 @@ sealed class ObjectsListedConsumer(Orchestration orchestration) : IConsumer<Obje
             context
                 .Rows()
                 .Add(new ComparisonWrite(new ComparisonRow.Judged(message.RequestId, message.System, findings)));
-        if (!message.Done)
-            return;
-        context.Rows().Add(new ComparisonWrite(new ComparisonRow.Close(message.RequestId, message.System)));
-        if (listed.Apply)
-            await context.Produce(new ApplyFindings { ComparisonId = message.RequestId });
+        if (message.Done)
+            context.Rows().Add(new ComparisonWrite(new ComparisonRow.Close(message.RequestId)));
     }
 }
 

@@ -86,6 +86,21 @@ static class ComparisonTables
         "comment on column dashboard.findings.applied is 'Whether it was handed over.';",
     ];
 
+    /// <summary>The state between the end of the list and what is found of it as a whole.</summary>
+    public static IEnumerable<string> AddClosing { get; } =
+    [
+        $"alter table {S}.comparison drop constraint comparison_state_check;",
+        $"alter table {S}.comparison add constraint comparison_state_check check (state in ('listing', 'closing', 'applying', 'done'));",
+        "comment on column dashboard.comparisons.state is 'listing: the adapter lists its vendor; closing: the list is whole and compared as a whole; applying: what was found is handed over; done.';",
+    ];
+
+    public static IEnumerable<string> DropClosing { get; } =
+    [
+        $"update {S}.comparison set state = 'done', finished_at = now() where state = 'closing';",
+        $"alter table {S}.comparison drop constraint comparison_state_check;",
+        $"alter table {S}.comparison add constraint comparison_state_check check (state in ('listing', 'applying', 'done'));",
+    ];
+
     public const string Drop = $"""
         drop view if exists dashboard.findings, dashboard.comparisons;
         drop table if exists {S}.comparison_finding, {S}.comparison;

@@ -28,12 +28,7 @@ sealed record StoredCustomer(string CustomerId, string State, long Revision, str
 }
 
 /// <summary>What is known of the customers that one part of a list may speak of.</summary>
-sealed record Listed(
-    bool Apply,
-    ComparisonKind Kind,
-    IReadOnlyDictionary<string, StoredCustomer> ById,
-    ILookup<string, StoredCustomer> ByEmail
-)
+sealed record Listed(IReadOnlyDictionary<string, StoredCustomer> ById, ILookup<string, StoredCustomer> ByEmail)
 {
     public (byte[]? EmailKey, CustomerSync? Carried, IReadOnlyList<CustomerSync> Candidates) About(ListedObject o)
     {
@@ -68,10 +63,10 @@ sealed class ListedSurroundings : IBatchPrefetch<ObjectsListed, Listed>
         CancellationToken cancellationToken
     )
     {
-        Dictionary<Guid, (bool Apply, ComparisonKind Kind)> known = [];
+        HashSet<Guid> known = [];
         await using (
             var command = new NpgsqlCommand(
-                $"select id, apply, kind from {S}.comparison where id = any($1) and state = 'listing'",
+                $"select id from {S}.comparison where id = any($1) and state = 'listing'",
                 connection
             )
         )
@@ -79,16 +74,13 @@ sealed class ListedSurroundings : IBatchPrefetch<ObjectsListed, Listed>
             command.Parameters.Add(new() { Value = messages.Select(m => m.RequestId).Distinct().ToArray() });
             await using var rows = await command.ExecuteReaderAsync(cancellationToken);
             while (await rows.ReadAsync(cancellationToken))
-                known[rows.GetGuid(0)] = (
-                    rows.GetBoolean(1),
-                    Enum.Parse<ComparisonKind>(rows.GetString(2), ignoreCase: true)
-                );
+                known.Add(rows.GetGuid(0));
         }
 
         if (known.Count == 0)
             return new Listed?[messages.Count];
 
-        var objects = messages.Where(m => known.ContainsKey(m.RequestId)).SelectMany(m => m.Objects).ToList();
+        var objects = messages.Where(m => known.Contains(m.RequestId)).SelectMany(m => m.Objects).ToList();
         Dictionary<string, StoredCustomer> byId = new(StringComparer.Ordinal);
         await using (var command = new NpgsqlCommand(Carried, connection))
         {
@@ -131,12 +123,7 @@ sealed class ListedSurroundings : IBatchPrefetch<ObjectsListed, Listed>
         }
 
         var lookup = byEmail.ToLookup(c => c.Key, c => c.Customer, StringComparer.Ordinal);
-        return
-        [
-            .. messages.Select(m =>
-                known.TryGetValue(m.RequestId, out var of) ? new Listed(of.Apply, of.Kind, byId, lookup) : null
-            ),
-        ];
+        return [.. messages.Select(m => known.Contains(m.RequestId) ? new Listed(byId, lookup) : null)];
     }
 
     static StoredCustomer Customer(NpgsqlDataReader row) =>

@@ -176,7 +176,7 @@ public sealed class FollowingTests
         await using var stage = await Stage.Start();
         await stage.Linked("Ada");
         await stage.Feeds.Store(stage.Lease, Page("1"), default);
-        var scan = (await stage.Scans.Next(stage.ScanLease, null, default))!;
+        var scan = (await stage.Scans.Next(stage.ScanLease, null, feedsMayBegin: false, default))!;
 
         stage.Feed.Tells(Page("9") with { Gap = new("expired", null, null) });
         await stage.Follow();
@@ -221,6 +221,36 @@ public sealed class FollowingTests
     // ---- an account in which something was before ----
 
     static readonly AdapterOptions ListsFirst = new() { GatherMs = 5, CallTimeoutSeconds = 30 };
+
+    /// <summary>A feed's begin asks for a listing, and so does an account that was never listed: that is one listing.</summary>
+    [Fact]
+    public async Task The_first_listing_waits_a_moment_for_the_begin_of_a_feed_and_does_for_both()
+    {
+        await using var stage = await Stage.Start(options: ListsFirst);
+        Assert.Null(await stage.Scans.Next(stage.ScanLease, null, feedsMayBegin: true, default));
+
+        stage.Feed.Tells(Page("1"));
+        await stage.Follow();
+        await stage.ScanAll();
+
+        Assert.Equal(1L, await stage.Frame.Database.Scalar<long>($"select count(*) from {stage.Frame.Schema}.scan"));
+        Assert.Equal(
+            1L,
+            await stage.Frame.Database.Scalar<long>(
+                $"select count(*) from {stage.Frame.Schema}.first_listing where listed_at is not null"
+            )
+        );
+    }
+
+    [Fact]
+    public async Task Where_no_feed_begins_the_account_is_listed_all_the_same()
+    {
+        await using var stage = await Stage.Start(options: ListsFirst);
+
+        var scan = await stage.Scans.Next(stage.ScanLease, null, feedsMayBegin: false, default);
+
+        Assert.Equal(ScanKind.First, scan!.Kind);
+    }
 
     [Fact]
     public async Task What_the_account_held_before_is_linked_by_its_e_mail_and_never_created_again()
@@ -498,13 +528,16 @@ public sealed class FollowingTests
         await stage.Follow();
         await stage.ScanAll();
         var day = TimeSpan.FromDays(1);
-        Assert.Null(await stage.Scans.Next(stage.ScanLease, day, default));
+        Assert.Null(await stage.Scans.Next(stage.ScanLease, day, feedsMayBegin: false, default));
         await stage.Frame.Database.Execute(
             $"update {stage.Frame.Schema}.scan set started_at = now() - interval '25 h'"
         );
 
-        Assert.Null(await stage.Scans.Next(stage.ScanLease, null, default));
-        Assert.Equal(ScanKind.Timer, (await stage.Scans.Next(stage.ScanLease, day, default))!.Kind);
+        Assert.Null(await stage.Scans.Next(stage.ScanLease, null, feedsMayBegin: false, default));
+        Assert.Equal(
+            ScanKind.Timer,
+            (await stage.Scans.Next(stage.ScanLease, day, feedsMayBegin: false, default))!.Kind
+        );
     }
 
     [Fact]

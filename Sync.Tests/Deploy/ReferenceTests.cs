@@ -253,7 +253,7 @@ public sealed partial class ReferenceTests(RolesTests.Installed installed) : ICl
             "\nBeside these: `MassTransit`, `Npgsql`, `System.Runtime`, ASP.NET Core and HttpClient as their makers describe them.\n"
         );
         text.Append(
-            "\n## Traces\n\nOne trace an outside edit: from the product's event, the webhook or the change event through Kafka, the saga, the outbox and the adapter to the vendor calls, by `traceparent` in headers and rows. Every row of the timeline holds its `trace_id`, and the span that handled the message has an event for each of its [codes](events.md). A record that became a dead letter has a span `kernel.dead_letter` in its trace, with an event of its reason's code.\n"
+            "\n## Traces\n\nOne trace an outside edit: from the product's event, the webhook or the change event through Kafka, the saga, the outbox and the adapter to the vendor calls, by `traceparent` in headers and rows. Every row of the timeline holds its `trace_id`, and the span that handled the message has an event for each of its [codes](events.md). A message that became a dead letter, on its way in or out, has a span `kernel.dead_letter` in its trace, with an event of its reason's code.\n"
         );
         Approved.MatchesDocument("docs/reference/telemetry.md", text.ToString());
     }

@@ -70,6 +70,8 @@ public sealed class PageTests(RunningStack running)
         await tab.Fill("Name", renamed);
         await tab.Fill("Phone", "+4930901820");
         await tab.Fill("City", "");
+        if (origin == Product)
+            await Pictures(tab, RunningStack.LogFolder("page-editor"));
         await tab.Click("button", "Save");
         foreach (var system in Systems)
         {
@@ -83,6 +85,8 @@ public sealed class PageTests(RunningStack running)
         await tab.Sees(Chip(renamed, "in step"));
 
         await tab.Click("button", $"Delete {renamed} in {label}");
+        if (origin == Product)
+            await Pictures(tab, RunningStack.LogFolder("page-removal"));
         await tab.Click("button", "Delete");
         // Whom one looks at stays until one has seen the end.
         await tab.Sees($"{Person(renamed)}?.querySelectorAll('.record').length === 0");

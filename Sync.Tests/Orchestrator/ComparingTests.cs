@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
+using Npgsql;
 using Sync.Contracts;
 using Sync.Contracts.Requests;
 using Sync.Contracts.Systems;
@@ -300,6 +301,47 @@ public sealed class ComparingTests(CommandLineStage stage) : IClassFixture<Comma
         );
     }
 
+    /// <summary>Comparing a whole list takes minutes of a large catalog; here it takes as long as the test holds it.</summary>
+    [Fact]
+    public async Task The_end_of_a_list_holds_no_customer_up()
+    {
+        await Insert("end-1", "end-1@example.com");
+        var run = Json(stage.Run("reconcile", "--system", "crm", "--json", "--wait", "180"));
+        var id = await Asked(Crm);
+        await Tell(Crm, id, [Object("crm-end-1", "end-1", "Ann", "end-1@example.com")]);
+        Task<List<string>> Run(string columns) =>
+            stage.Database.Rows($"select {columns} from sync.comparison where id = '{id}'");
+        await Eventually.Is(async () => (await Run("seen"))[0] == "1", "the part is judged");
+
+        await using (var connection = await stage.Database.Postgres.DataSource.OpenConnectionAsync())
+        {
+            await using var transaction = await connection.BeginTransactionAsync();
+            await using var held = new NpgsqlCommand(
+                "lock table sync.comparison_finding in exclusive mode",
+                connection,
+                transaction
+            );
+            await held.ExecuteNonQueryAsync();
+            await Tell(Crm, id, [], done: true);
+            await Eventually.Is(async () => (await Run("state"))[0] == "closing", "the list is whole");
+
+            await stage.Produce(
+                Topics.Customers,
+                "end-2",
+                "product.customer.updated.v1",
+                """{"customerId":"end-2","revision":1,"customer":{"name":"Ann","email":"end-2@example.com","phone":null}}"""
+            );
+            await Eventually.Is(
+                async () =>
+                    (await stage.Database.Rows("select 1 from sync.customer where customer_id = 'end-2'")).Count == 1,
+                "a customer goes on meanwhile"
+            );
+            Assert.Equal("closing", (await Run("state"))[0]);
+        }
+
+        Assert.Equal(1, (long)(await run)["systems"]![0]!["seen"]!);
+    }
+
     [Fact]
     public async Task An_import_hands_every_strangers_object_over_once_and_says_what_became_of_it()
     {
@@ -360,7 +402,7 @@ public sealed class ComparingTests(CommandLineStage stage) : IClassFixture<Comma
         await stage.Produce(
             Topics.Customers,
             made,
-            "product.customer.created.v1",
+            "product.customer.updated.v1",
             $$$$"""{"customerId":"{{{{made}}}}","revision":1,"applied":{"commandId":"{{{{command}}}}","outcome":"done"},"customer":{"name":"New","email":"imported@example.com","phone":null,"address":{"city":null},"attributes":{}}}"""
         );
 
@@ -551,7 +593,7 @@ public sealed class ComparingTests(CommandLineStage stage) : IClassFixture<Comma
         await stage.Produce(
             Topics.Customers,
             "prod-1",
-            "product.customer.created.v1",
+            "product.customer.updated.v1",
             """{"customerId":"prod-1","revision":1,"customer":{"name":"Ann","email":"prod-1@example.com","phone":null,"address":{"city":null},"attributes":{}}}"""
         );
         await Eventually.Is(

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
 using System.Text;
@@ -100,7 +101,24 @@ public sealed class OutboxTests
         await using var process = await PingProcess.Start(stage.Database, stage.Kafka);
         var body = new byte[1_100_000];
         body.AsSpan().Fill((byte)'x');
-        var good = process.Outbox.Encode(new Pinged("k", 1));
+        var cause = ActivityTraceId.CreateRandom();
+        ConcurrentQueue<Activity> spans = [];
+        using var listener = new ActivityListener
+        {
+            ShouldListenTo = _ => true,
+            Sample = (ref ActivityCreationOptions<ActivityContext> _) => ActivitySamplingResult.AllData,
+            ActivityStopped = span =>
+            {
+                if (span.TraceId == cause && span.OperationName == "kernel.dead_letter")
+                    spans.Enqueue(span);
+            },
+        };
+        ActivitySource.AddActivityListener(listener);
+        OutgoingMessage good;
+        using (
+            new Activity("cause").SetParentId(cause, ActivitySpanId.CreateRandom(), ActivityTraceFlags.Recorded).Start()
+        )
+            good = process.Outbox.Encode(new Pinged("k", 1));
         var large = good with { Body = body };
 
         await using (var connection = await stage.Database.DataSource.OpenConnectionAsync())
@@ -140,6 +158,8 @@ public sealed class OutboxTests
             Guid.Parse(notice.Header("dead_letter_id")!)
         );
         Assert.Contains(process.Logs.Of(4132), l => l.Text.Contains("MsgSizeTooLarge", StringComparison.Ordinal));
+        await Eventually.Is(() => !spans.IsEmpty, "the trace of the message says so");
+        Assert.Equal("too-large", Assert.Single(Assert.Single(spans).Events).Name);
     }
 
     [Fact]
