@@ -119,6 +119,7 @@ static class WebhookRegistration
     static string? Problem(string url) =>
         !Uri.TryCreate(url, UriKind.Absolute, out var address) || address.Scheme is not ("https" or "http")
             ? "is no address"
+        : address.Scheme == "http" && !address.IsLoopback ? "must be https: Stripe calls nothing else"
         : address.AbsolutePath != WebhookDoor.Path ? $"must end in {WebhookDoor.Path}, the only path that is served"
         : address.UserInfo.Length > 0 ? "must have no user"
         : null;

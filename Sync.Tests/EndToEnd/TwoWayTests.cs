@@ -457,6 +457,9 @@ public sealed class TwoWayTests(RunningStack running)
                         ? []
                         : ["it does not"]
             );
+
+            // Nor a neighbour at the same vendor: what is nonsense here is an answer to an update, and this one is created.
+            await Customer($"nonsense-{vendor}-neighbour");
         }
         finally
         {

@@ -192,6 +192,7 @@ public sealed class WebhookTests
     [InlineData("webhooks register")]
     [InlineData("webhooks register --url nonsense")]
     [InlineData("webhooks register --url https://sync.example.org/elsewhere")]
+    [InlineData("webhooks register --url http://sync.example.org/webhooks/stripe")]
     public async Task Wrong_words_are_answered_with_the_right_ones(string words)
     {
         using var errors = new StringWriter();
