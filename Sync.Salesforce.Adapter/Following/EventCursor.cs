@@ -32,7 +32,12 @@ sealed record EventCursor(string Channel, string Organization, byte[]? Replay, D
 }
 
 /// <summary>How far the sweep has come: times of Salesforce's, not ours.</summary>
-sealed record SweepCursor(DateTimeOffset At)
+/// <param name="Begun">
+/// Where the sweep began; null in a cursor that is older than this member, and where the begin is not known. What happened
+/// before it is a scan's, and the overlap does not reach back there: who filled an org just before Sync came wants no
+/// customers of it.
+/// </param>
+sealed record SweepCursor(DateTimeOffset At, DateTimeOffset? Begun = null)
 {
     public string Write() => JsonSerializer.Serialize(this, CursorJson.Default.SweepCursor);
 

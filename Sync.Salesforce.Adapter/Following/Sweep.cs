@@ -16,7 +16,13 @@ namespace Sync.Salesforce.Adapter.Following;
 /// some minutes back; what it sees again unchanged is not told again. Times have whole seconds, so pages go on behind time
 /// and id together.
 /// </summary>
-sealed class Sweep(Queries queries, SalesforceMapping mapping, SalesforceOptions options, ILogger<Sweep> log) : IFeed
+sealed class Sweep(
+    Queries queries,
+    SalesforceMapping mapping,
+    SalesforceOptions options,
+    TimeProvider time,
+    ILogger<Sweep> log
+) : IFeed
 {
     const string Stamp = "SystemModstamp";
     const string Merged = "MasterRecordId";
@@ -33,6 +39,8 @@ sealed class Sweep(Queries queries, SalesforceMapping mapping, SalesforceOptions
 
     public TimeSpan Every => TimeSpan.FromSeconds(options.SweepEverySeconds);
 
+    TimeSpan Overlap => TimeSpan.FromSeconds(options.SweepOverlapSeconds);
+
     public async IAsyncEnumerable<FeedPage> Follow(
         string? cursor,
         [EnumeratorCancellation] CancellationToken cancellationToken
@@ -41,11 +49,12 @@ sealed class Sweep(Queries queries, SalesforceMapping mapping, SalesforceOptions
         _deleted ??= await RecycleBin(cancellationToken);
         if (cursor is null)
         {
-            yield return new() { Cursor = new SweepCursor(await Now(cancellationToken)).Write() };
+            var newest = await Now(cancellationToken);
+            yield return new() { Cursor = new SweepCursor(newest, Begin(newest)).Write() };
             yield break;
         }
 
-        if (SweepCursor.Read(cursor) is not { } from)
+        if (SweepCursor.Read(cursor) is not { } reached)
         {
             var now = await Now(cancellationToken);
             yield return new()
@@ -56,10 +65,12 @@ sealed class Sweep(Queries queries, SalesforceMapping mapping, SalesforceOptions
             yield break;
         }
 
-        var since = from.At - TimeSpan.FromSeconds(options.SweepOverlapSeconds);
+        var since = reached.At - Overlap;
+        if (reached.Begun is { } begun && since < begun)
+            since = begun;
         Forget(since);
         (DateTimeOffset At, string Id)? last = null;
-        var furthest = from.At;
+        var furthest = reached.At;
         while (true)
         {
             var rows = await queries.Run(Query(since, last), deletedToo: true, cancellationToken);
@@ -81,7 +92,7 @@ sealed class Sweep(Queries queries, SalesforceMapping mapping, SalesforceOptions
                 yield return new()
                 {
                     Hints = hints,
-                    Cursor = new SweepCursor(furthest).Write(),
+                    Cursor = (reached with { At = furthest }).Write(),
                     NewestAt = hints.Count > 0 ? last!.Value.At : null,
                 };
             }
@@ -95,6 +106,13 @@ sealed class Sweep(Queries queries, SalesforceMapping mapping, SalesforceOptions
         log.Swept(since, furthest);
         yield return new();
     }
+
+    /// <summary>
+    /// Where the very first follow begins. A record of the newest time itself may be edited again within that second; once
+    /// the time is far enough in the past nobody can, and what has it was there before like all that is older.
+    /// </summary>
+    DateTimeOffset Begin(DateTimeOffset newest) =>
+        newest < time.GetUtcNow() - Overlap ? newest + TimeSpan.FromSeconds(1) : newest;
 
     string Query(DateTimeOffset since, (DateTimeOffset At, string Id)? last)
     {

@@ -211,7 +211,7 @@ public sealed class ImportTests
                 ["STRIPE__WRITESPERSECOND"] = "1000",
                 ["STRIPE__READSPERSECOND"] = "1000",
                 ["STRIPE__CALLSPERSECOND"] = "1900",
-                // It looks back some seconds, where all of these are.
+                // What was made in the very second of its begin is told of, and hundreds of these may have been.
                 ["STRIPE__EVENTSSECONDS"] = "86400",
             },
         };

@@ -19,6 +19,7 @@ sealed class FeedBench : IAsyncDisposable
 
     readonly SalesforceClient _client;
     readonly ApiBudget _budget = new();
+    readonly Func<Sweep> _sweep;
 
     FeedBench(TestSandbox sandbox, Action<SalesforceOptions>? set, TimeProvider? clock)
     {
@@ -39,7 +40,8 @@ sealed class FeedBench : IAsyncDisposable
         PubSub = new(Options, _client, Clock);
         Events = new(PubSub, mapping, Options, Clock, NullLogger<ChangeEvents>.Instance);
         Queries queries = new(_client, mapping, NullLogger<Queries>.Instance);
-        Sweep = new(queries, mapping, Options, NullLogger<Sweep>.Instance);
+        _sweep = () => new(queries, mapping, Options, Clock, NullLogger<Sweep>.Instance);
+        Sweep = _sweep();
         Listing = new(queries, mapping);
     }
 
@@ -48,7 +50,7 @@ sealed class FeedBench : IAsyncDisposable
     public TimeProvider Clock { get; }
     public PubSubClient PubSub { get; }
     public ChangeEvents Events { get; }
-    public Sweep Sweep { get; }
+    public Sweep Sweep { get; private set; }
     public Listing Listing { get; }
 
     public SalesforceOrg Org => Sandbox.Host.Salesforce;
@@ -67,6 +69,9 @@ sealed class FeedBench : IAsyncDisposable
             set,
             clock
         );
+
+    /// <summary>As after a restart: the sweep remembers nothing that is not in its cursor.</summary>
+    public void Forget() => Sweep = _sweep();
 
     public string Create(string json, Actor? actor = null)
     {

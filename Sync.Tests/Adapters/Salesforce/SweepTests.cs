@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Time.Testing;
 using Sync.Adapter.Following;
 using Sync.Adapter.Links;
 using Sync.Adapter.Vendors;
@@ -10,6 +11,9 @@ namespace Sync.Tests.Adapters.Salesforce;
 /// <summary>What changed since the last time, by queries alone; and every record, for a scan.</summary>
 public sealed class SweepTests
 {
+    /// <summary>Where the frozen clock of the sandbox stands.</summary>
+    static readonly DateTimeOffset Noon = new(2026, 3, 1, 12, 0, 0, TimeSpan.Zero);
+
     static readonly TimeSpan Minute = TimeSpan.FromMinutes(1);
 
     [Fact]
@@ -22,7 +26,53 @@ public sealed class SweepTests
         var page = Assert.Single(await FeedBench.All(bench.Sweep.Follow(null, CancellationToken.None)));
 
         Assert.Empty(page.Hints);
-        Assert.Equal(new DateTimeOffset(2026, 3, 1, 12, 0, 0, TimeSpan.Zero), SweepCursor.Read(page.Cursor!)!.At);
+        Assert.Equal(Noon, SweepCursor.Read(page.Cursor!)!.At);
+    }
+
+    /// <summary>The overlap that finds late commits does not reach back before the sweep began: what was there is a scan's.</summary>
+    [Fact]
+    public async Task What_was_there_before_the_first_sweep_is_not_told_of()
+    {
+        await using var bench = await FeedBench.Start(frozen: true);
+        bench.Create("""{ "Name": "Before" }""");
+        bench.Sandbox.Clock.Advance(Minute);
+        bench.Create("""{ "Name": "The newest" }""");
+        var cursor = await Now(bench);
+        Assert.Empty(FeedBench.Hints(await Sweep(bench, cursor)));
+        bench.Sandbox.Clock.Advance(Minute);
+        var after = bench.Create("""{ "Name": "After" }""");
+
+        var pages = await Sweep(bench, cursor);
+        Assert.Equal(after, Assert.Single(FeedBench.Hints(pages)).ExternalId);
+
+        // Every later cursor remembers the begin, and a replica that has told nothing yet reads the overlap whole.
+        bench.Forget();
+        Assert.Equal(after, Assert.Single(FeedBench.Hints(await Sweep(bench, Last(pages)))).ExternalId);
+    }
+
+    [Fact]
+    public async Task An_edit_in_the_second_of_the_begin_is_told()
+    {
+        await using var bench = await FeedBench.Start(frozen: true, clock: new FakeTimeProvider(Noon));
+        bench.Create("""{ "Name": "Before" }""");
+        bench.Sandbox.Clock.Advance(TimeSpan.FromSeconds(1));
+        var id = bench.Create("""{ "Name": "Ada" }""");
+        var cursor = await Now(bench);
+        bench.Edit(id, """{ "Phone": "+46" }""");
+
+        Assert.Equal("+46", Assert.Single(FeedBench.Hints(await Sweep(bench, cursor))).Fields!["phone"]);
+    }
+
+    [Fact]
+    public async Task A_cursor_from_before_the_begin_was_remembered_goes_on()
+    {
+        await using var bench = await FeedBench.Start(frozen: true);
+        bench.Create("""{ "Name": "Ada" }""");
+
+        var pages = await Sweep(bench, """{"at":"2026-03-01T12:00:00+00:00"}""");
+
+        Assert.All(pages, page => Assert.Null(page.Gap));
+        Assert.Single(FeedBench.Hints(pages));
     }
 
     [Fact]
