@@ -63,9 +63,10 @@ sealed record FieldStanding(
             return Standings.Gone;
         if (sync.Held.ContainsKey(path))
             return Standings.Held;
-        var golden = sync.Golden.At(path);
-        if (golden == system.At.At(path))
-            return system.Base.ContainsKey(path) || golden is not null ? Standings.Same : Standings.Unseen;
+        if (Pumping.IsInStep(sync, system, path))
+            return system.Base.ContainsKey(path) || sync.Golden.At(path) is not null
+                ? Standings.Same
+                : Standings.Unseen;
         if (Pumping.IsRefused(sync, system) || Pumping.IsRefused(sync, system, path))
             return Standings.Refused;
         // A field that no snapshot ever showed is one that this product does not have.

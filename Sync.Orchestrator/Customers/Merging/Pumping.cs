@@ -65,12 +65,16 @@ static class Pumping
     /// <summary>Fields that a system is to be asked for: different, not held, not refused as they are.</summary>
     public static IEnumerable<string> Difference(CustomerSync sync, string name, SystemMap map, SystemState system) =>
         map.Fields.Keys.Where(path =>
-            sync.Golden.At(path) != system.At.At(path)
+            !IsInStep(sync, system, path)
             && !sync.Held.ContainsKey(path)
             && !IsRefused(sync, system, path)
             // A field that no snapshot ever showed is one that this product does not have.
             && (name != SystemNames.Product || system.Base.ContainsKey(path))
         );
+
+    /// <summary>What the system holds, in whatever form, stands for the golden value.</summary>
+    public static bool IsInStep(CustomerSync sync, SystemState system, string path) =>
+        sync.Golden.At(path) == system.At.At(path);
 
     public static bool IsRefused(CustomerSync sync, SystemState system, string path) =>
         system.Refused.TryGetValue(path, out var refused) && refused == sync.Golden.At(path);

@@ -63,7 +63,7 @@ static class Standing
                 return $"{AttentionReasons.CommandRefused} {name}";
             var refused = map
                 .Fields.Keys.Where(path =>
-                    Pumping.IsRefused(sync, system, path) && system.At.At(path) != sync.Golden.At(path)
+                    Pumping.IsRefused(sync, system, path) && !Pumping.IsInStep(sync, system, path)
                 )
                 .ToList();
             if (refused.Count > 0)
