@@ -108,6 +108,13 @@ static partial class Log
     [LoggerMessage(4166, LogLevel.Information, "Topic {Topic} exists")]
     public static partial void TopicExists(this ILogger log, string topic);
 
+    [LoggerMessage(
+        4169,
+        LogLevel.Warning,
+        "Schema {Schema} lacks migrations of this release, which begins when the verb migrate has applied them: {Pending}"
+    )]
+    public static partial void MigrationsAwaited(this ILogger log, string schema, string pending);
+
     [LoggerMessage(4167, LogLevel.Error, "A task failed unobserved")]
     public static partial void Unobserved(this ILogger log, Exception exception);
 

@@ -90,6 +90,8 @@ static class Failures
         {
             Fenced => FailureClass.Fenced,
             Stale or "40001" or "40P01" or "55P03" or "57014" => FailureClass.Transient,
+            // Our tables, columns, functions or rights are not there: whoever runs another message meets the same.
+            "42P01" or "42703" or "42883" or "42501" or "3F000" => FailureClass.Unavailable,
             "57P01" or "57P02" or "57P03" or "25P03" or "57P05" => FailureClass.Unavailable,
             _ when state.StartsWith("08", StringComparison.Ordinal)
                     || state.StartsWith("53", StringComparison.Ordinal) => FailureClass.Unavailable,

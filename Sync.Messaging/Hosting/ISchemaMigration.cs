@@ -7,6 +7,9 @@ namespace Sync.Messaging.Hosting;
 interface ISchemaMigration
 {
     Task Apply(CancellationToken cancellationToken);
+
+    /// <summary>Migrations that this program knows and the database has not had, the oldest first.</summary>
+    Task<IReadOnlyList<string>> Pending(CancellationToken cancellationToken);
 }
 
 sealed class SchemaMigration<TDbContext>(
@@ -22,5 +25,11 @@ sealed class SchemaMigration<TDbContext>(
         var pending = (await context.Database.GetPendingMigrationsAsync(cancellationToken)).Count();
         await context.Database.MigrateAsync(cancellationToken);
         logger.Migrated(identity.Schema, pending);
+    }
+
+    public async Task<IReadOnlyList<string>> Pending(CancellationToken cancellationToken)
+    {
+        await using var context = await contexts.CreateDbContextAsync(cancellationToken);
+        return [.. await context.Database.GetPendingMigrationsAsync(cancellationToken)];
     }
 }

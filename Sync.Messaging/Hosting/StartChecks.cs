@@ -34,6 +34,7 @@ sealed class StartChecks(
         if (databaseOptions.Value.MigrateAtStart)
             await migration.Apply(cancellationToken);
         await CheckTables(cancellationToken);
+        await WaitForMigrations(cancellationToken);
         var clusterId = await cluster.Id(cancellationToken);
         await CheckTopics(cancellationToken);
         board.Started = true;
@@ -92,6 +93,25 @@ sealed class StartChecks(
                 $"the database has no tables of {identity.Schema}: run the verb migrate, or set DATABASE__MIGRATEATSTART=true"
             );
         }
+    }
+
+    /// <summary>
+    /// In an upgrade the new release may start beside the job that brings the tables up to date. On the old ones it would
+    /// refuse every message as if the message were at fault.
+    /// </summary>
+    async Task WaitForMigrations(CancellationToken cancellationToken)
+    {
+        const string Code = "migrations";
+        for (var silent = false; await migration.Pending(cancellationToken) is { Count: > 0 } pending; silent = true)
+        {
+            var names = string.Join(", ", pending);
+            if (!silent)
+                logger.MigrationsAwaited(identity.Schema, names);
+            board.Set(Code, $"waits for migrations of {identity.Schema}: {names}; run the verb migrate");
+            await Task.Delay(RetryDelay, time, cancellationToken);
+        }
+
+        board.Set(Code, null);
     }
 
     async Task CheckTopics(CancellationToken cancellationToken)

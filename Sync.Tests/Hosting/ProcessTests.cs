@@ -4,6 +4,8 @@ using System.Text.Json;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Logging;
+using Npgsql;
+using Sync.Messaging.Batching;
 using Sync.Messaging.Hosting;
 using Sync.Messaging.Kafka;
 using Sync.Sandbox.Kafka;
@@ -70,6 +72,41 @@ public sealed class ProcessTests
 
         Assert.Contains("DATABASE__MIGRATEATSTART", Assert.Single(logs.Of(4162)).Text, StringComparison.Ordinal);
     }
+
+    [Fact]
+    public async Task A_release_whose_migrations_are_missing_waits_for_them_and_says_which()
+    {
+        await using var database = await TestPostgres.Create();
+        using var kafka = new EmbeddedKafka([], PingProcess.Partitions);
+        var logs = new CapturedLogs();
+        var settings = PingProcess.Settings(database, kafka.BootstrapServers, "a");
+        settings["Database:MigrateAtStart"] = "false";
+        Assert.Equal(SyncProcess.Succeeded, await SyncProcess.Run(PingProcess.Builder(settings, logs), ["migrate"]));
+        const string History = $"{PingDb.Schema}.migrations_history";
+        await database.Execute($"create table kept as select * from {History}; delete from {History}");
+
+        using var host = PingProcess.Builder(settings, logs).Build();
+        var starting = host.StartAsync(TestContext.Current.CancellationToken);
+        await Eventually.Is(() => logs.Of(4169).Any(), "it says what it waits for");
+        Assert.Contains("20260101000000_Messaging", Assert.Single(logs.Of(4169)).Text, StringComparison.Ordinal);
+        Assert.False(starting.IsCompleted);
+
+        await database.Execute($"insert into {History} select * from kept");
+        await starting.WaitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken);
+        Assert.Single(logs.Of(4160));
+        await host.StopAsync(TestContext.Current.CancellationToken);
+    }
+
+    [Theory]
+    [InlineData(PostgresErrorCodes.UndefinedTable)]
+    [InlineData(PostgresErrorCodes.UndefinedColumn)]
+    [InlineData(PostgresErrorCodes.UndefinedFunction)]
+    [InlineData(PostgresErrorCodes.InsufficientPrivilege)]
+    public void Tables_or_rights_that_are_missing_are_no_fault_of_a_message(string state) =>
+        Assert.Equal(
+            FailureClass.Unavailable,
+            Failures.Classify(new PostgresException("refused", "ERROR", "ERROR", state), committing: false)
+        );
 
     [Fact]
     public async Task A_database_that_does_not_exist_refuses_the_start()
