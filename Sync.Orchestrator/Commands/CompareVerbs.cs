@@ -19,6 +19,10 @@ static class CompareVerbs
 {
     const string S = OrchestratorDb.Schema;
 
+    /// <summary>Records that one call of Salesforce's sObject Collections takes; Stripe's calls take one.</summary>
+    const string SalesforceWrites = "200";
+    const string SalesforceReads = "2000";
+
     const string Listing = "listing";
     const string Closing = "closing";
 
@@ -301,10 +305,12 @@ static class CompareVerbs
             var patience = now.Any(p => p.State == Closing) ? session.Wait + ClosingWait : session.Wait;
             if (finished || Stopwatch.GetElapsedTime(moved) >= patience)
                 return now;
-            // Of a large run it counts for long: looking on takes a tenth of the time, and the run has the rest.
-            await Task.Delay(took * 9 > Look ? took * 9 : Look, session.Time, cancellationToken);
+            await Task.Delay(Pause(took), session.Time, cancellationToken);
         }
     }
+
+    /// <summary>Of a large run a look counts for long: looking on takes a tenth of the time, and the run has the rest.</summary>
+    static TimeSpan Pause(TimeSpan took) => took * 9 > Look ? took * 9 : Look;
 
     static string Words(Progress p) =>
         p.State switch
@@ -402,6 +408,7 @@ static class CompareVerbs
         var moved = Stopwatch.GetTimestamp();
         while (true)
         {
+            var asked = Stopwatch.GetTimestamp();
             var rows = await Rows.Read(
                 session.Database,
                 $"""
@@ -431,6 +438,7 @@ static class CompareVerbs
                 run.System
             );
             var results = rows.ToJson(rows.Items[0]);
+            var took = Stopwatch.GetElapsedTime(asked);
             var text = results.ToJsonString();
             if (text != before)
                 moved = Stopwatch.GetTimestamp();
@@ -448,7 +456,7 @@ static class CompareVerbs
             );
             if (finished || Stopwatch.GetElapsedTime(moved) >= session.Wait)
                 return results;
-            await Task.Delay(Look, session.Time, cancellationToken);
+            await Task.Delay(Pause(took), session.Time, cancellationToken);
         }
     }
 
@@ -477,9 +485,14 @@ static class CompareVerbs
         var costs = await Rows.Read(
             session.Database,
             $"""
-            select split_part(k.key, ' ', 1) as system, split_part(k.key, ' ', 2) as operation, sum(k.value::bigint)::bigint as objects
-              from {S}.comparison_finding f cross join lateral jsonb_each_text(f.costs) k
-             where f.comparison_id = $1 group by 1, 2 order by 1, 2
+            select system, operation, objects, ceil(objects::numeric / records)::bigint as least_calls, objects as most_calls
+              from (select split_part(k.key, ' ', 1) as system, split_part(k.key, ' ', 2) as operation,
+                           sum(k.value::bigint)::bigint as objects
+                      from {S}.comparison_finding f cross join lateral jsonb_each_text(f.costs) k
+                     where f.comparison_id = $1 group by 1, 2) c
+             cross join lateral (select case when system <> '{SystemNames.Salesforce}' then 1 when operation = 'read' then {SalesforceReads}
+                                           else {SalesforceWrites} end as records) r
+             order by system, operation
             """,
             ViewVerbs.MaxLimit,
             cancellationToken,
@@ -521,8 +534,10 @@ static class CompareVerbs
                     classes.Print(output, "class", "objects", "with_differences");
                 if (costs.Items.Count > 0)
                 {
-                    output.Line("What vendors and the product are asked for, by objects; a call may carry many:");
-                    costs.Print(output, "system", "operation", "objects");
+                    output.Line(
+                        "What it costs, in API calls (the product is asked by messages). The least is with full calls, the most with one record each:"
+                    );
+                    costs.Print(output, "system", "operation", "objects", "least_calls", "most_calls");
                 }
 
                 if (findings.Items.Count > 0)

@@ -236,6 +236,8 @@ static class Judging
             {
                 case PushCustomer push:
                     Count(push.System, push.Operation);
+                    if (push.Operation == Operation.Update)
+                        Count(push.System, Operation.Read);
                     break;
                 case CreateCustomer:
                     Count(SystemNames.Product, Operation.Create);
