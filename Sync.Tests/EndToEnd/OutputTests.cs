@@ -51,18 +51,7 @@ public sealed class OutputTests(RunningStack running)
                     : [$"{(await run.Eyes.Saga([id], run.Cancelled)).GetValueOrDefault(id)}"]
         );
 
-        string[] forbidden =
-        [
-            RunningStack.Personal,
-            "+442079469999",
-            run.Sandbox.Options.StripeApiKey,
-            run.Sandbox.Options.SalesforceClientSecret,
-            // Where Salesforce's access tokens begin.
-            $"{SalesforceId.Short(SalesforceOrg.OrganizationId)}!AQ",
-            .. new NpgsqlConnectionStringBuilder(running.Postgres.ConnectionString).Password is { Length: > 0 } password
-                ? (string[])[password]
-                : [],
-        ];
+        var forbidden = running.Forbidden;
         var faults = Directory
             .EnumerateFiles(running.Stack.Options.LogFolder)
             .SelectMany(file =>
@@ -86,8 +75,16 @@ public sealed class OutputTests(RunningStack running)
                 metrics
             );
             Assert.DoesNotContain(id, metrics, StringComparison.Ordinal);
-            Assert.DoesNotContain(RunningStack.Personal, metrics, StringComparison.OrdinalIgnoreCase);
+            Assert.All(forbidden, text => Assert.DoesNotContain(text, metrics, StringComparison.OrdinalIgnoreCase));
         }
+
+        // Spans of this customer have arrived, and nothing that any process has sent since its start holds any of it.
+        await run.Until(
+            "the processes' spans arrive",
+            () => running.Collector.Spans.Any(span => span.Name.StartsWith("adapter ", StringComparison.Ordinal)),
+            () => "they do not"
+        );
+        Assert.Empty(running.Collector.Leaks);
 
         foreach (var schema in (string[])["sync", "stripe", "salesforce"])
         {

@@ -1,5 +1,7 @@
+using Npgsql;
 using Sync.Sandbox;
 using Sync.Sandbox.Demo;
+using Sync.Sandbox.Salesforce;
 using Sync.Sandbox.Stack;
 using Sync.Tests.Support;
 
@@ -58,7 +60,24 @@ public sealed class RunningStack : IAsyncLifetime
             },
             TestContext.Current.CancellationToken
         );
+        _collector.Forbid(Forbidden);
     }
+
+    /// <summary>
+    /// Personal data and secrets that no process may let out. Each process has a password of its role in PostgreSQL and the
+    /// secrets of its vendor.
+    /// </summary>
+    internal IReadOnlyList<string> Forbidden =>
+        [
+            Personal,
+            "+442079469999",
+            Stack.Sandbox.Options.StripeApiKey,
+            Stack.WebhookSecret,
+            Stack.Sandbox.Options.SalesforceClientSecret,
+            // Where Salesforce's access tokens begin.
+            $"{SalesforceId.Short(SalesforceOrg.OrganizationId)}!AQ",
+            new NpgsqlConnectionStringBuilder(Roles.Url(TestRoles.Orchestrator)).Password!,
+        ];
 
     public async ValueTask DisposeAsync()
     {

@@ -19,13 +19,17 @@ sealed record ArrivedSpan(string Service, ulong Kind, string Name, string TraceI
 
 /// <summary>
 /// What an OpenTelemetry collector is to a process: OTLP over HTTP with protobuf on one port, over gRPC on another. Of what
-/// arrives it keeps the names; it reads the wire by itself, so that nothing of the sender's library judges the sender.
+/// arrives it keeps the names, and searches all for what may not be there; it reads the wire by itself, so that nothing of the sender's library judges the sender.
 /// </summary>
 sealed class OtlpCollector : IAsyncDisposable
 {
     readonly ConcurrentQueue<ArrivedSpan> _spans = [];
     readonly ConcurrentDictionary<(string Service, string Metric), int> _metrics = [];
     readonly ConcurrentQueue<string> _requests = [];
+    readonly ConcurrentQueue<string> _leaks = [];
+    readonly Lock _judging = new();
+    readonly List<(string Request, byte[] Body)> _unjudged = [];
+    IReadOnlyList<string>? _forbidden;
     readonly WebApplication _http;
     readonly WebApplication _grpc;
 
@@ -43,6 +47,45 @@ sealed class OtlpCollector : IAsyncDisposable
     public IReadOnlyCollection<string> Requests => _requests;
 
     public IReadOnlyCollection<ArrivedSpan> Spans => _spans;
+
+    /// <summary>Requests in which a forbidden text stood, and the number of that text.</summary>
+    public IReadOnlyCollection<string> Leaks => _leaks;
+
+    /// <summary>
+    /// Every byte that arrives is searched for these, attributes, events and status texts included, and so is what has
+    /// arrived already. Upper and lower case are the same.
+    /// </summary>
+    public void Forbid(IReadOnlyList<string> texts)
+    {
+        lock (_judging)
+        {
+            _forbidden = texts;
+            foreach (var (request, body) in _unjudged)
+                Search(request, body);
+            _unjudged.Clear();
+        }
+    }
+
+    void Judge(string request, byte[] body)
+    {
+        lock (_judging)
+        {
+            if (_forbidden is null)
+                _unjudged.Add((request, body));
+            else
+                Search(request, body);
+        }
+    }
+
+    void Search(string request, byte[] body)
+    {
+        var text = Encoding.UTF8.GetString(body);
+        for (var i = 0; i < _forbidden!.Count; i++)
+        {
+            if (text.Contains(_forbidden[i], StringComparison.OrdinalIgnoreCase))
+                _leaks.Enqueue($"{request}: text {i}");
+        }
+    }
 
     public IEnumerable<string> MetricsOf(string service) =>
         _metrics.Keys.Where(metric => metric.Service == service).Select(metric => metric.Metric);
@@ -79,6 +122,7 @@ sealed class OtlpCollector : IAsyncDisposable
     {
         var body = await Body(http);
         _requests.Enqueue($"{http.Request.Method} {http.Request.Host}{http.Request.Path}");
+        Judge(http.Request.Path, body);
         switch (http.Request.Path.Value)
         {
             case "/v1/traces":
@@ -99,6 +143,7 @@ sealed class OtlpCollector : IAsyncDisposable
     {
         var body = await Body(http);
         _requests.Enqueue($"{http.Request.Method} {http.Request.Path}");
+        Judge(http.Request.Path, body);
         // A flag and a length stand before a message of gRPC.
         var message = body.AsMemory(5, (int)BinaryPrimitives.ReadUInt32BigEndian(body.AsSpan(1)));
         if (http.Request.Path.Value!.EndsWith("TraceService/Export", StringComparison.Ordinal))
