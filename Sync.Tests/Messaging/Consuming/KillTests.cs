@@ -79,21 +79,34 @@ public sealed class KillTests
     public Task A_crash_around_the_commit_loses_nothing_and_doubles_nothing() =>
         CrashAt("after-load:2", "before-commit:2", "after-commit:2");
 
-    /// <summary>Takes its time: every place costs the group a session's time-out.</summary>
-    [Fact(Explicit = true)]
-    public Task A_crash_at_any_named_place_loses_nothing_and_doubles_nothing() =>
-        CrashAt(
-            "in-assigned:1",
-            "after-collect:2",
-            "after-advance:2",
-            "after-load:2",
-            "in-behaviour:10",
-            "after-stage:2",
-            "before-commit:2",
-            "after-commit:2",
-            "after-store-offset:2",
-            "in-revoked:1"
-        );
+    /// <summary>Takes its time: every place costs the group a session's time-out. The seed says at which pass of each.</summary>
+    [Theory(Explicit = true)]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(3)]
+    public Task A_crash_at_any_named_place_loses_nothing_and_doubles_nothing(int seed)
+    {
+        var chance = new Random(seed);
+        (string Place, int Latest)[] places =
+        [
+            ("in-assigned", 1),
+            ("after-collect", 8),
+            ("after-advance", 8),
+            ("after-load", 8),
+            ("in-behaviour", 100),
+            ("after-stage", 8),
+            ("before-commit", 8),
+            ("after-commit", 8),
+            ("after-store-offset", 8),
+            ("outbox-after-read", 8),
+            ("outbox-after-produce", 8),
+            ("outbox-before-delete", 8),
+            ("outbox-after-delete", 8),
+            ("mover-mid", 8),
+            ("in-revoked", 1),
+        ];
+        return CrashAt([.. places.Select(p => $"{p.Place}:{chance.Next(1, p.Latest + 1)}")]);
+    }
 
     /// <summary>
     /// Two replicas share the partitions, one is killed in the middle and comes back; what each holds in memory does not grow
@@ -144,7 +157,14 @@ public sealed class KillTests
                 "every message has left",
                 TimeSpan.FromMinutes(2)
             );
-            Assert.InRange(end, 1, warm + (100L * 1024 * 1024));
+            // What leaves is counted where it arrives. Its log is longer than what the embedded cluster keeps, so by its end.
+            using var echoes = stage.Read(CountingJson.Echoes);
+            var left = Enumerable
+                .Range(0, CountingStage.Partitions)
+                .Sum(p => echoes.Watermarks(stage.Kafka.Named(CountingJson.Echoes), p).High);
+            // A kill may send again what it had sent and not deleted: one look's rows at the most.
+            Assert.InRange(left, many, many + 1_000);
+            Assert.InRange(end, 1, warm + (40L * 1024 * 1024));
         }
         finally
         {
