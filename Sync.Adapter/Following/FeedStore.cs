@@ -90,7 +90,10 @@ sealed class FeedStore(
 
         if (first)
             await ScanStore.Ask(connection, _s, ScanKind.First, cancellationToken);
-        var gap = page.Gap is null ? null : await Open(connection, lease.Feed, page.Gap, cancellationToken);
+        var gap =
+            page.Gap is not null && await IsNew(connection, page.Gap, cancellationToken)
+                ? await Open(connection, lease.Feed, page.Gap, cancellationToken)
+                : null;
         await transaction.CommitAsync(cancellationToken);
         intake.Committed();
         if (gap is not null)
@@ -127,6 +130,21 @@ sealed class FeedStore(
             }
         );
         return (bool?)await command.ExecuteScalarAsync(cancellationToken) ?? throw new LeaseLostException(lease.Feed);
+    }
+
+    /// <summary>What was lost is remembered among the changes that were taken in: the scan of its gap has taken it in.</summary>
+    async Task<bool> IsNew(NpgsqlConnection connection, FeedGap gap, CancellationToken cancellationToken)
+    {
+        if (gap.Lost.Count == 0)
+            return true;
+        await using var command = LinkStore.Command(
+            connection,
+            $"""
+            insert into {_s}.hint_seen (id) select id from unnest($1) u(id) order by id on conflict (id) do nothing
+            """,
+            [gap.Lost.Distinct().ToArray()]
+        );
+        return await command.ExecuteNonQueryAsync(cancellationToken) > 0;
     }
 
     async Task<FeedGapReported> Open(

@@ -43,7 +43,14 @@ public sealed record FeedPage
 /// <param name="Reason">A code with words, without values.</param>
 /// <param name="From">The last change before it, as far as known.</param>
 /// <param name="To">Everything after this is in the feed again, as far as known.</param>
-public sealed record FeedGap(string Reason, DateTimeOffset? From, DateTimeOffset? To);
+public sealed record FeedGap(string Reason, DateTimeOffset? From, DateTimeOffset? To)
+{
+    /// <summary>
+    /// Ids of the changes that could not be taken in, where it is known which they are. A feed may tell of them again and
+    /// again: a gap none of whose changes is new is not opened again.
+    /// </summary>
+    public IReadOnlyList<Guid> Lost { get; init; } = [];
+}
 
 /// <summary>A vendor's failure inside <see cref="IFeed.Follow"/> or <see cref="IListing.List"/>, classified with its error table.</summary>
 #pragma warning disable CA1032 // It is thrown with a failure or not at all.

@@ -333,7 +333,8 @@ sealed class StripeAccount : IAsyncDisposable
             // The Dashboard's changes have no request, but a key of their own.
             cause ?? new(null, $"{Mint("")}-dashboard"),
             Webhooks.Picks(EventFaultKind.Tie),
-            Webhooks.Picks(EventFaultKind.ForeignVersion)
+            Webhooks.Picks(EventFaultKind.ForeignVersion),
+            Webhooks.Picks(EventFaultKind.Unreadable)
         );
     }
 

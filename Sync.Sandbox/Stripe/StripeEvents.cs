@@ -71,7 +71,15 @@ sealed class StripeEvents(TimeProvider clock)
     /// <param name="before">Null for a create.</param>
     /// <param name="after">Null for a deletion, whose event carries the last object.</param>
     /// <param name="tie">In the second of the event before, and listed before it: seconds do not order events.</param>
-    public void Add(string id, JsonObject? before, JsonObject? after, StripeCause cause, bool tie, bool foreign)
+    public void Add(
+        string id,
+        JsonObject? before,
+        JsonObject? after,
+        StripeCause cause,
+        bool tie,
+        bool foreign,
+        bool unreadable
+    )
     {
         var previous = before is not null && after is not null ? Previous(before, after) : null;
         if (previous is { Count: 0 })
@@ -81,6 +89,9 @@ sealed class StripeEvents(TimeProvider clock)
             : after is null ? "customer.deleted"
             : "customer.updated";
         var snapshot = (after ?? before)!.DeepClone().AsObject();
+        var customerId = (string)snapshot["id"]!;
+        if (unreadable)
+            snapshot.Remove("id");
         if (foreign)
         {
             // What another version calls otherwise is simply not there.
@@ -104,7 +115,7 @@ sealed class StripeEvents(TimeProvider clock)
             StripeEvent made = new(
                 id,
                 type,
-                (string)snapshot["id"]!,
+                customerId,
                 created,
                 new JsonObject
                 {

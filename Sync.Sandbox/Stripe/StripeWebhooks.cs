@@ -33,6 +33,9 @@ enum EventFaultKind
 
     /// <summary>Delivered as a thin event, which names the customer and says nothing of it.</summary>
     Thin,
+
+    /// <summary>Without the customer's id, in the list as well.</summary>
+    Unreadable,
 }
 
 sealed class EventFaultKindConverter()

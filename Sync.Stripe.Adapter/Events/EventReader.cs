@@ -175,6 +175,6 @@ sealed class EventReader(StripeMapping mapping, string environment)
             ? value.GetString()
             : null;
 
-    static bool IsId(string id) =>
+    internal static bool IsId(string id) =>
         id.Length is > 0 and <= MaxIdLength && id.All(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '-');
 }

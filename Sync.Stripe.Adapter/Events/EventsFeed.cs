@@ -134,7 +134,27 @@ sealed class EventsFeed(
             Hints = [.. told.Select(e => e.Event).OfType<StripeEvent.Told>().Select(e => (e.HintId, e.Hint)).Reverse()],
             Cursor = at?.ToString(),
             NewestAt = told[0].Created,
+            Gap = Unreadable(told),
         };
+
+    /// <summary>What an event that cannot be read would have told is found by a scan, which a gap begins.</summary>
+    static FeedGap? Unreadable(List<Entry> told)
+    {
+        var unreadable = told.FindAll(entry => entry.Event is StripeEvent.Unreadable);
+        if (unreadable.Count == 0)
+            return null;
+        var newest = unreadable[0];
+        var which = EventReader.IsId(newest.Id) ? newest.Id : "one without a proper id";
+        return new(
+            $"unreadable: {which}: {((StripeEvent.Unreadable)newest.Event).Reason}"
+                + (unreadable.Count > 1 ? $"; and {unreadable.Count - 1} more" : ""),
+            unreadable[^1].Created,
+            newest.Created
+        )
+        {
+            Lost = [.. unreadable.Select(entry => StripeEvent.Unreadable.LostId(entry.Id))],
+        };
+    }
 
     /// <summary>A page as Stripe lists it, the newest first.</summary>
     async Task<(List<Entry> Told, bool More, bool Unknown)> List(

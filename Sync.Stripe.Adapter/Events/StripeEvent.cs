@@ -23,5 +23,9 @@ abstract record StripeEvent
     public sealed record Ignored : StripeEvent;
 
     /// <param name="Reason">In words without values.</param>
-    public sealed record Unreadable(string Reason) : StripeEvent;
+    public sealed record Unreadable(string Reason) : StripeEvent
+    {
+        /// <summary>Of what is lost with it. Not that of its hint: a later version of the reader may understand it yet.</summary>
+        public static Guid LostId(string eventId) => CustomerIds.Version5(Namespace, $"unreadable\n{eventId}");
+    }
 }

@@ -264,6 +264,51 @@ public sealed class StripeInwardTests
     }
 
     [Fact]
+    public async Task An_event_that_cannot_be_read_is_a_gap_that_names_it_without_a_value()
+    {
+        await using var stage = await StripeStage.Start();
+        stage.Make("""{ "name": "Before" }""");
+        var (_, cursor) = await Follow(stage, null);
+        stage.Fault(EventFaultKind.Unreadable, next: 2);
+        stage.Make("""{ "name": "Ada" }""");
+        stage.Make("""{ "name": "Bob" }""");
+        stage.Make("""{ "name": "Eve" }""");
+
+        var (pages, _) = await Follow(stage, cursor);
+
+        Assert.Equal("Eve", Names(pages)[^1]);
+        // Within one second they stand in the overlap, too.
+        var gap = pages.Select(p => p.Gap).First(g => g is not null)!;
+        Assert.Matches(@"^unreadable: evt_\w+: data\.object\.id: is missing or no id; and 1 more$", gap.Reason);
+        Assert.Equal(2, gap.Lost.Distinct().Count());
+        Assert.NotNull(gap.From);
+    }
+
+    /// <summary>Each follow reads the last seconds again, and the event with them; it is the last one of the account.</summary>
+    [Fact]
+    public async Task What_an_unreadable_event_told_is_found_by_one_scan_however_often_it_is_listed()
+    {
+        await using var stage = await StripeStage.Start(settings: ("Stripe:EventsSeconds", "1"));
+        await stage.RunAll(webhooks: false);
+        var ext = (await stage.Created("c-1", ("name", "Ada"))).ExternalId!;
+        await stage.Settled();
+        await Eventually.Is(async () => await stage.Count("scan", "state = 'done'") == 1, "the first scan is over");
+        stage.Fault(EventFaultKind.Unreadable, next: 1);
+        stage.Edit(ext, """{ "name": "Unread" }""");
+
+        await stage.Report(r => r.Fields?["name"] == "Unread", "the scan of the gap has found the edit");
+        var follows = Follows(stage);
+        await Eventually.Is(() => Follows(stage) >= follows + 4, "the event was listed again, and again");
+
+        Assert.Equal(1, await stage.Count("feed_gap", "reason like 'unreadable: evt_%'"));
+        Assert.Equal(1, await stage.Count("scan", "kind = 'gap'"));
+        await Eventually.Is(
+            async () => await stage.Count("feed_gap", "state = 'open'") == 0,
+            "the scan closes the gap"
+        );
+    }
+
+    [Fact]
     public async Task A_failure_of_stripes_is_classified()
     {
         await using var stage = await StripeStage.Start();
@@ -318,6 +363,9 @@ public sealed class StripeInwardTests
 
         Assert.Equal(150, seen.Count);
     }
+
+    static int Follows(StripeStage stage) =>
+        stage.Sandbox.Host.Calls.Of("stripe").Operations.GetValueOrDefault("events.list");
 
     static int Reads(StripeStage stage) =>
         stage.Sandbox.Host.Calls.Of("stripe").Operations.GetValueOrDefault("customers.retrieve");
