@@ -60,6 +60,56 @@ sealed class EventReader(StripeMapping mapping, string environment)
         }
     }
 
+    /// <summary>
+    /// The customer that an event tells of, as far as the body can be read at all: one that is cut off behind the id is still
+    /// somebody's, and goes with whoever is erased. Null when it names none.
+    /// </summary>
+    public static string? CustomerOf(ReadOnlySpan<byte> body)
+    {
+        var json = new Utf8JsonReader(body, new JsonReaderOptions { MaxDepth = Json.MaxDepth });
+        ReadOnlySpan<string> path = ["data", "object", "id"];
+        try
+        {
+            if (!json.Read())
+                return null;
+            foreach (var member in path)
+            {
+                if (!MoveTo(ref json, member))
+                    return null;
+            }
+
+            return
+                json.TokenType == JsonTokenType.String
+                && json.GetString() is { } id
+                && IsId(id)
+                && id.StartsWith("cus_", StringComparison.Ordinal)
+                ? id
+                : null;
+        }
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>From the begin of an object to the value of one of its members.</summary>
+    static bool MoveTo(ref Utf8JsonReader json, string member)
+    {
+        if (json.TokenType != JsonTokenType.StartObject)
+            return false;
+        while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
+        {
+            var found = json.ValueTextEquals(member);
+            if (!json.Read())
+                return false;
+            if (found)
+                return true;
+            json.Skip();
+        }
+
+        return false;
+    }
+
     StripeEvent Snapshot(JsonElement root, string id, string type)
     {
         // An event with an account tells of a connected account, whose customers are not ours.

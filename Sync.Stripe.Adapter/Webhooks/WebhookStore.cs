@@ -145,7 +145,10 @@ sealed class WebhookStore(NpgsqlDataSource source, string schema, EventReader re
         string? Text(int column) => rows.IsDBNull(column) ? null : rows.GetString(column);
     }
 
-    /// <summary>Kept whole, with the reason. The same body is the same dead letter.</summary>
+    /// <summary>
+    /// Kept whole, with the reason and the customer it speaks of, so that an erasure finds it. The same body is the same dead
+    /// letter.
+    /// </summary>
     async Task Bury(
         NpgsqlConnection connection,
         List<(byte[] Body, string Code, string Reason)> unreadable,
@@ -156,8 +159,8 @@ sealed class WebhookStore(NpgsqlDataSource source, string schema, EventReader re
         {
             await using var command = new NpgsqlCommand(
                 $"""
-                insert into {schema}.dead_letter (id, direction, consumer_group, value, reason_code, reason)
-                values ($1, 'webhook', $2, $3, $4, $5) on conflict (id) do nothing
+                insert into {schema}.dead_letter (id, direction, consumer_group, value, reason_code, reason, key)
+                values ($1, 'webhook', $2, $3, $4, $5, convert_to($6, 'UTF8')) on conflict (id) do nothing
                 """,
                 connection
             );
@@ -168,6 +171,7 @@ sealed class WebhookStore(NpgsqlDataSource source, string schema, EventReader re
             command.Parameters.Add(new() { Value = body });
             command.Parameters.Add(new() { Value = code });
             command.Parameters.Add(new() { Value = reason });
+            command.Parameters.Add(new NpgsqlParameter<string?> { TypedValue = EventReader.CustomerOf(body) });
             await command.ExecuteNonQueryAsync(cancellationToken);
         }
     }

@@ -202,4 +202,33 @@ public sealed class EventReaderTests
     [InlineData("a\\u0007b")]
     public void A_note_under_our_key_that_is_no_id_makes_the_object_nobodys(string note) =>
         Assert.Null(Told(Event(customer: $$""" "metadata": { "customer_id": "{{note}}" } """)).Hint.CustomerId);
+
+    [Theory]
+    [InlineData("cus_1", """{"data":{"object":{"id":"cus_1"}}}""")]
+    [InlineData(
+        "cus_1",
+        """{"data":{"previous_attributes":{"id":"cus_2"},"object":{"x":[{"id":"cus_3"}],"id":"cus_1","na"""
+    )]
+    [InlineData(null, """{"data":{"object":{"name":"cut off before the id""")]
+    [InlineData(null, """{"data":{"object":{"id":"card_1"}}}""")]
+    [InlineData(null, """{"data":{"object":{"id":"cus_ Ada"}}}""")]
+    [InlineData(null, """{"data":{"object":{"id":"cus_\ud800"}}}""")]
+    [InlineData(null, """{"data":{"object":{"id":7}}}""")]
+    [InlineData(null, """{"data":{"object":"cus_1"}}""")]
+    [InlineData(null, """{"data":[{"object":{"id":"cus_1"}}]}""")]
+    [InlineData(null, """{"object":{"id":"cus_1"}}""")]
+    [InlineData(null, "cus_1")]
+    [InlineData(null, "")]
+    public void The_customer_of_an_event_is_read_as_far_as_the_body_goes(string? expected, string body) =>
+        Assert.Equal(expected, EventReader.CustomerOf(Encoding.UTF8.GetBytes(body)));
+
+    [Fact]
+    public void An_id_of_any_length_or_depth_is_nobody_s() =>
+        Assert.All(
+            [
+                $$$$"""{"data":{"object":{"id":"cus_{{{{new string('a', 252)}}}}"}}}""",
+                $$$$"""{"x":{{{{new string('[', 100)}}}}{{{{new string(']', 100)}}}},"data":{"object":{"id":"cus_1"}}}""",
+            ],
+            body => Assert.Null(EventReader.CustomerOf(Encoding.UTF8.GetBytes(body)))
+        );
 }

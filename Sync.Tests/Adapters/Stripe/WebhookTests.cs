@@ -2,6 +2,8 @@ using System.Net;
 using System.Text;
 using Microsoft.Extensions.DependencyInjection;
 using Stripe;
+using Sync.Adapter.Working;
+using Sync.Contracts.Systems;
 using Sync.Stripe.Adapter.Webhooks;
 
 namespace Sync.Tests.Adapters.Stripe;
@@ -150,6 +152,50 @@ public sealed class WebhookTests
         );
         Assert.Equal(cut, await stage.Database.Scalar<byte[]>("select value from stripe.dead_letter"));
         Assert.Equal((0, 1), (await stage.Count("webhook"), await stage.Count("work")));
+    }
+
+    [Fact]
+    public async Task What_cannot_be_read_of_a_customer_goes_with_the_customer_when_it_is_erased()
+    {
+        await using var stage = await StripeStage.Start();
+        await stage.Run<Workers>();
+        var ext = (await stage.Created("c-1", ("name", "Ada"))).ExternalId!;
+        var store = stage.Get<WebhookStore>();
+        foreach (var customer in new[] { ext, "cus_other" })
+        {
+            var body = Event($"evt_{customer}", customer: customer);
+            await store.Keep(
+                Encoding.UTF8.GetBytes(body.Replace("1795000000", "\"?\"", StringComparison.Ordinal)),
+                default
+            );
+            // Cut off behind the name.
+            await store.Keep(Encoding.UTF8.GetBytes(body[..body.LastIndexOf('"')]), default);
+        }
+
+        Assert.Equal(new WebhookBatch(4, 0, 0, 4), await store.Read(default));
+        var erase = new PushCustomer
+        {
+            CommandId = Guid.NewGuid(),
+            System = "stripe",
+            CustomerId = "c-1",
+            Generation = 0,
+            Operation = Operation.Erase,
+            ExternalId = ext,
+            Revision = 2,
+            Write = [],
+            Expect = [],
+        };
+        await stage.TakeIn(erase);
+
+        var receipt = await stage.Report(r => r.Ack == erase.CommandId, "the erasure is answered");
+        Assert.Equal(2, receipt.Forgotten!["deadLetters"]);
+        Assert.Equal(
+            (0, 2),
+            (
+                await stage.Count("dead_letter", $"convert_from(value, 'UTF8') like '%{ext}%'"),
+                await stage.Count("dead_letter", "convert_from(key, 'UTF8') = 'cus_other'")
+            )
+        );
     }
 
     [Fact]
