@@ -147,5 +147,6 @@ static class OrchestratorServices
         [.. config.Systems.Keys.Select(s => s == SystemNames.Product ? product : Topics.Reports(s)), Topics.Requests];
 
     /// <summary>A product with JSON of its own may have a topic of its own.</summary>
-    static string OfProduct(IEnumerable<IRecordReader> readers) => readers.SingleOrDefault()?.Topic ?? Topics.Customers;
+    internal static string OfProduct(IEnumerable<IRecordReader> readers) =>
+        readers.SingleOrDefault()?.Topic ?? Topics.Customers;
 }

@@ -53,15 +53,12 @@ sealed class KafkaRecordSource : IRecordSource, IClusterView
         if (_consumer.Consume(timeout) is not { } result)
             return null;
 
-        var headers = new MessageHeaders();
-        foreach (var header in result.Message.Headers ?? [])
-            headers.Add(new(header.Key, header.GetValueBytes()));
         return new(
             result.TopicPartition,
             result.Offset.Value,
             result.Message.Key,
             result.Message.Value,
-            headers,
+            result.Message.Headers.ToMessageHeaders(),
             result.Message.Timestamp.Type is TimestampType.NotAvailable
                 ? null
                 : new DateTimeOffset(result.Message.Timestamp.UtcDateTime, TimeSpan.Zero)

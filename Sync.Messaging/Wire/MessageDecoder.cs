@@ -6,11 +6,11 @@ using Sync.Messaging.DeadLetters;
 namespace Sync.Messaging.Wire;
 
 /// <summary>Why a record cannot be read: one of the reasons of the dead-letter table, and where the fault is. Never a value.</summary>
-sealed record Refusal(string Code, string Reason);
+public sealed record Refusal(string Code, string Reason);
 
 /// <summary>A decoded message, or why there is none. <see cref="TypeName"/> is known as soon as the header says it.</summary>
 /// <param name="Headers">What the event says of itself, whichever way it travelled.</param>
-readonly record struct Decoded(object? Message, string? TypeName, Refusal? Refusal, MessageHeaders Headers)
+public readonly record struct Decoded(object? Message, string? TypeName, Refusal? Refusal, MessageHeaders Headers)
 {
     /// <summary>The record is about something else: neither a message nor a dead letter.</summary>
     public bool IsPassed { get; init; }
@@ -20,7 +20,7 @@ readonly record struct Decoded(object? Message, string? TypeName, Refusal? Refus
 /// Turns a record into a message of the catalog: CloudEvents 1.0, binary or structured mode, strict UTF-8; on a topic with a
 /// reader of its own, whatever that one reads. Whatever is wrong gets a reason from the dead-letter table's list.
 /// </summary>
-sealed class MessageDecoder(MessageCatalog catalog, IEnumerable<IRecordReader>? readers = null)
+public sealed class MessageDecoder(MessageCatalog catalog, IEnumerable<IRecordReader>? readers = null)
 {
     /// <summary>A larger value is not parsed. Our own producers stop at <see cref="MessageEncoder.MaxBodyBytes"/>.</summary>
     public const int MaxValueBytes = 1024 * 1024;

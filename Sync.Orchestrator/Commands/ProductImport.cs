@@ -1,10 +1,9 @@
 using System.Diagnostics;
 using System.Globalization;
-using System.Text;
-using System.Text.Json;
 using System.Text.Json.Nodes;
 using Confluent.Kafka;
 using Sync.Contracts;
+using Sync.Contracts.Customers;
 using Sync.Messaging.Kafka;
 using Sync.Messaging.Offsets;
 using Sync.Messaging.Wire;
@@ -16,7 +15,8 @@ namespace Sync.Orchestrator.Commands;
 /// <c>import --from product</c>. A product is its topic: it has told of a customer there, or it has to tell again. So an
 /// import reads the topic from its first record, compares with what is known, and sends again, unchanged, the records that
 /// were passed over and are missing; a copy too many is dropped by its revision. What the topic no longer holds only the
-/// product can send.
+/// product can send. Records are read as the orchestrator reads them, by its own decoder: whatever form it takes in counts
+/// here, and what it dead-letters is counted apart.
 /// </summary>
 static class ProductImport
 {
@@ -35,7 +35,16 @@ static class ProductImport
     public static async Task<int> Run(Session session, bool dryRun, bool yes, CancellationToken cancellationToken)
     {
         Dictionary<string, Newest> customers = new(StringComparer.Ordinal);
-        var (records, truncated) = Read(session, record => Note(customers, record), cancellationToken);
+        SortedDictionary<string, long> refusals = new(StringComparer.Ordinal);
+        var decoder = new MessageDecoder(
+            session.Services.GetRequiredService<MessageCatalog>(),
+            session.Services.GetServices<IRecordReader>()
+        );
+        var (records, truncated) = Read(
+            session,
+            record => Note(customers, refusals, decoder, record),
+            cancellationToken
+        );
         var standings = await Standings(session, customers, cancellationToken);
         var vendors = session.Config.Systems.Keys.Where(s => s != SystemNames.Product).ToList();
         var sent = 0;
@@ -57,7 +66,11 @@ static class ProductImport
                 new JsonObject
                 {
                     ["system"] = SystemNames.Product,
+                    ["topic"] = Topic(session),
                     ["records"] = records,
+                    ["notUnderstood"] = new JsonObject(
+                        refusals.Select(r => KeyValuePair.Create(r.Key, (JsonNode?)JsonValue.Create(r.Value)))
+                    ),
                     ["customers"] = customers.Count,
                     ["known"] = standings.Known,
                     ["new"] = standings.New,
@@ -79,6 +92,10 @@ static class ProductImport
             session.Output.Line(
                 $"{records} records of {customers.Count} customers: {standings.Known} known as they are, {standings.New} unknown, {standings.Newer} with a newer revision, {standings.Deleted} deleted."
             );
+            if (refusals.Count > 0)
+                session.Output.Line(
+                    $"{refusals.Values.Sum()} records were not understood ({string.Join(", ", refusals.Select(r => $"{r.Value} {r.Key}"))}) and count for no customer; the orchestrator dead-letters such records (./sync dead-letters)."
+                );
             if (standings.New > 0)
                 session.Output.Line(
                     $"Each unknown one becomes an object in {string.Join(", ", vendors)}, or is linked to the one there that has its e-mail and is nobody's."
@@ -93,6 +110,10 @@ static class ProductImport
 
         return dryRun || standings.Lacking.Count == 0 ? ExitCodes.Done : ExitCodes.Pending;
     }
+
+    /// <summary>Where the orchestrator hears of the product.</summary>
+    static string Topic(Session session) =>
+        OrchestratorServices.OfProduct(session.Services.GetRequiredService<IEnumerable<IRecordReader>>());
 
     /// <summary>Every record that the topic has now; nothing is kept of them here.</summary>
     static (long Records, int Truncated) Read(
@@ -112,10 +133,11 @@ static class ProductImport
             .Build();
         HashSet<TopicPartition> ends = [];
         var truncated = 0;
+        var topic = Topic(session);
         var partitions = session.Partitions;
         for (var p = 0; p < partitions; p++)
         {
-            var partition = new TopicPartition(Topics.Customers, p);
+            var partition = new TopicPartition(topic, p);
             var marks = consumer.QueryWatermarkOffsets(partition, TimeSpan.FromSeconds(10));
             if (marks.Low.Value > 0)
                 truncated++;
@@ -137,7 +159,7 @@ static class ProductImport
                     throw new CommandFailedException(
                         ExitCodes.Failed,
                         "kafka-unreachable",
-                        $"Kafka stopped answering while {Topics.Customers} was read.",
+                        $"Kafka stopped answering while {topic} was read.",
                         "Check KAFKA__BOOTSTRAP."
                     );
                 continue;
@@ -157,43 +179,34 @@ static class ProductImport
         return (records, truncated);
     }
 
-    /// <summary>What cannot be read is the orchestrator's to dead-letter.</summary>
-    static void Note(Dictionary<string, Newest> customers, ConsumeResult<byte[], byte[]> record)
+    /// <summary>What cannot be read is the orchestrator's to dead-letter; what tells of no customer's state is passed over.</summary>
+    static void Note(
+        Dictionary<string, Newest> customers,
+        SortedDictionary<string, long> refusals,
+        MessageDecoder decoder,
+        ConsumeResult<byte[], byte[]> record
+    )
     {
-        if (
-            record.Message.Key is null
-            || record.Message.Value is null
-            || !record.Message.Headers.TryGetLastBytes(CloudEventNames.Type, out var type)
-        )
-            return;
-        var name = Encoding.UTF8.GetString(type);
-        if (
-            name
-            is not ("product.customer.created.v1" or "product.customer.updated.v1" or "product.customer.deleted.v1")
-        )
-            return;
-        long revision;
-        try
+        var decoded = decoder.Decode(
+            record.Topic,
+            record.Message.Key,
+            record.Message.Value,
+            record.Message.Headers.ToMessageHeaders()
+        );
+        if (decoded.Refusal is { } refusal)
         {
-            using var body = JsonDocument.Parse(record.Message.Value);
-            if (!body.RootElement.TryGetProperty("revision", out var said) || !said.TryGetInt64(out revision))
-                return;
-        }
-        catch (Exception e) when (e is JsonException or InvalidOperationException)
-        {
+            refusals[refusal.Code] = refusals.GetValueOrDefault(refusal.Code) + 1;
             return;
         }
 
-        var id = Encoding.UTF8.GetString(record.Message.Key);
-        if (
-            CustomerIds.Problem(id) is null
-            && !(customers.TryGetValue(id, out var known) && known.Revision >= revision)
-        )
-            customers[id] = new(
-                revision,
-                name.EndsWith("deleted.v1", StringComparison.Ordinal),
-                record.TopicPartitionOffset
-            );
+        var (id, revision, deleted) = decoded.Message switch
+        {
+            CustomerSnapshot snapshot => (snapshot.CustomerId, snapshot.Revision, false),
+            CustomerDeleted gone => (gone.CustomerId, gone.Revision, true),
+            _ => (null, 0, false),
+        };
+        if (id is not null && !(customers.TryGetValue(id, out var known) && known.Revision >= revision))
+            customers[id] = new(revision, deleted, record.TopicPartitionOffset);
     }
 
     /// <param name="Lacking">Records whose customer is unknown, or known as of an earlier one.</param>
@@ -252,11 +265,12 @@ static class ProductImport
         CancellationToken cancellationToken
     )
     {
+        var topic = Topic(session);
         var resume = session.Services.GetRequiredService<PartitionResume>();
         Dictionary<int, long> passed = [];
         foreach (var partition in lacking.Select(l => l.Partition.Value).Distinct().Order())
         {
-            var places = await resume.Find(Topics.Customers, partition, cancellationToken);
+            var places = await resume.Find(topic, partition, cancellationToken);
             passed[partition] = places
                 .Where(p => p.Group == Groups.Orchestrator)
                 .Select(p => p.Stored)
@@ -282,8 +296,9 @@ static class ProductImport
                     || record.Offset.Value >= passed[record.Partition.Value]
                 )
                     return;
+                // Beside the customer's other records, also where the product's keys do not say which partition that is.
                 producer.Produce(
-                    Topics.Customers,
+                    record.TopicPartition,
                     record.Message,
                     report =>
                         _ = report.Error.IsError ? Interlocked.Increment(ref failed) : Interlocked.Increment(ref sent)
@@ -297,7 +312,7 @@ static class ProductImport
             : throw new CommandFailedException(
                 ExitCodes.Failed,
                 "kafka-unreachable",
-                $"Kafka did not take {failed} records for {Topics.Customers}.",
+                $"Kafka did not take {failed} records for {topic}.",
                 "Check KAFKA__BOOTSTRAP and that we may write there, then ask again: asking twice does no harm."
             );
     }

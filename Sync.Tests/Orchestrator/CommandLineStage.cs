@@ -19,6 +19,9 @@ public sealed class CommandLineStage : IAsyncLifetime
 {
     public const int Partitions = 4;
 
+    /// <summary>The topic of a product with JSON of its own. The orchestrator that runs here does not read it.</summary>
+    public const string OwnTopic = "crm.people";
+
     readonly string _config = Directory.CreateTempSubdirectory("sync-mapping-").FullName;
     IHost? _host;
     IProducer<byte[], byte[]>? _producer;
@@ -39,6 +42,7 @@ public sealed class CommandLineStage : IAsyncLifetime
             [
                 Topics.Requests,
                 Topics.DeadLetters,
+                OwnTopic,
                 .. TestRules
                     .Config.Systems.Keys.SelectMany(s => (string[])[Topics.Commands(s), Topics.Reports(s)])
                     .Distinct(),
@@ -88,21 +92,30 @@ public sealed class CommandLineStage : IAsyncLifetime
     }
 
     public Task Produce(string topic, string key, string type, string body) =>
+        Produce(
+            topic,
+            key,
+            body,
+            new Headers
+            {
+                { "ce_specversion", "1.0"u8.ToArray() },
+                { "ce_id", Encoding.UTF8.GetBytes(Guid.NewGuid().ToString()) },
+                { "ce_type", Encoding.UTF8.GetBytes(type) },
+                { "ce_source", "test"u8.ToArray() },
+                { "ce_time", "2026-01-02T03:04:05.000Z"u8.ToArray() },
+                { "content-type", "application/json"u8.ToArray() },
+            }
+        );
+
+    /// <param name="key">Null for a record without one.</param>
+    public Task<DeliveryResult<byte[], byte[]>> Produce(string topic, string? key, string body, Headers headers) =>
         _producer!.ProduceAsync(
             topic,
             new Message<byte[], byte[]>
             {
-                Key = Encoding.UTF8.GetBytes(key),
+                Key = key is null ? null! : Encoding.UTF8.GetBytes(key),
                 Value = Encoding.UTF8.GetBytes(body),
-                Headers = new()
-                {
-                    { "ce_specversion", "1.0"u8.ToArray() },
-                    { "ce_id", Encoding.UTF8.GetBytes(Guid.NewGuid().ToString()) },
-                    { "ce_type", Encoding.UTF8.GetBytes(type) },
-                    { "ce_source", "test"u8.ToArray() },
-                    { "ce_time", "2026-01-02T03:04:05.000Z"u8.ToArray() },
-                    { "content-type", "application/json"u8.ToArray() },
-                },
+                Headers = headers,
             }
         );
 

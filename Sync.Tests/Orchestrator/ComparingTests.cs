@@ -637,4 +637,105 @@ public sealed class ComparingTests(CommandLineStage stage) : IClassFixture<Comma
         Assert.Equal((0L, 1L), ((long)import["new"]!, (long)import["sentAgain"]!));
         Assert.Single(await stage.Database.Rows("select 1 from sync.customer where customer_id = 'prod-1'"));
     }
+
+    [Fact]
+    public async Task A_product_that_speaks_structured_events_is_imported_and_what_is_not_understood_is_counted()
+    {
+        Task Told(string body) =>
+            stage.Produce(
+                Topics.Customers,
+                "prod-2",
+                body,
+                new Confluent.Kafka.Headers { { "content-type", "application/cloudevents+json"u8.ToArray() } }
+            );
+        var refusedBefore = Refused(await Json(stage.Run("import", "--from", "product", "--dry-run", "--json")));
+        await Told(
+            """{"specversion":"1.0","id":"1","source":"test","type":"product.customer.created.v1","data":{"customerId":"prod-2","revision":1,"customer":{"name":"Ann","email":"prod-2@example.com","phone":null,"address":{"city":null},"attributes":{}}}}"""
+        );
+        await Told(
+            """{"specversion":"1.0","id":"2","source":"test","type":"product.customer.created.v1","data":{"customerId":"prod-2"}}"""
+        );
+        await Eventually.Is(
+            async () =>
+                (await stage.Database.Rows("select 1 from sync.customer where customer_id = 'prod-2'")).Count == 1,
+            "the first snapshot is taken in"
+        );
+        await stage.Database.Postgres.Execute("delete from sync.customer where customer_id = 'prod-2'");
+
+        var dry = await Json(stage.Run("import", "--from", "product", "--dry-run", "--json"));
+        Assert.Equal((1L, 1L), ((long)dry["new"]!, Refused(dry) - refusedBefore));
+        var words = await stage.Run("import", "--from", "product", "--dry-run");
+        Assert.Contains($"{Refused(dry)} records were not understood (", words.Out, StringComparison.Ordinal);
+        Assert.Contains($"{Refused(dry)} schema", words.Out, StringComparison.Ordinal);
+        var import = await Json(stage.Run("import", "--from", "product", "--yes", "--json", "--wait", "180"));
+        Assert.Equal((0L, 1L), ((long)import["new"]!, (long)import["sentAgain"]!));
+
+        static long Refused(JsonNode said) => (long?)said["notUnderstood"]!["schema"] ?? 0;
+    }
+
+    [Fact]
+    public async Task A_product_with_JSON_of_its_own_is_imported_from_its_own_topic()
+    {
+        const string Topic = CommandLineStage.OwnTopic;
+        var config = Directory.CreateTempSubdirectory("sync-plain-").FullName;
+        try
+        {
+            await File.WriteAllBytesAsync(Path.Combine(config, "systems.json"), TestRules.Systems);
+            await File.WriteAllBytesAsync(Path.Combine(config, "fields.json"), TestRules.Fields);
+            await File.WriteAllTextAsync(
+                Path.Combine(config, "product.json"),
+                $$"""
+                { "topic": "{{Topic}}", "key": "any", "id": "id", "revision": "version",
+                  "type": { "from": "event", "created": ["New"], "ignored": ["SignedIn"] }, "fields": { "name": "name" } }
+                """
+            );
+            var settings = new Dictionary<string, string?>(stage.Settings)
+            {
+                ["Sync:Config"] = config,
+                ["Product:Mode"] = "one-way",
+                ["Product:Format"] = "plain",
+            };
+            const string New = """{"event":"New","id":"own-1","version":3,"name":"Ann"}""";
+            var at = await stage.Produce(Topic, null, New, new Confluent.Kafka.Headers());
+            await stage.Produce(Topic, "x", """{"event":"SignedIn","id":"own-1"}""", new Confluent.Kafka.Headers());
+            await stage.Produce(Topic, "x", """{"event":"Other"}""", new Confluent.Kafka.Headers());
+
+            var dry = await Json(
+                CommandLineStage.Run(settings, null, "import", "--from", "product", "--dry-run", "--json")
+            );
+            Assert.Equal(
+                (Topic, 3L, 1L, 1L, 1L),
+                (
+                    (string)dry["topic"]!,
+                    (long)dry["records"]!,
+                    (long)dry["customers"]!,
+                    (long)dry["new"]!,
+                    (long)dry["notUnderstood"]!["unknown-type"]!
+                )
+            );
+
+            // An orchestrator has passed it over; nobody is there that would read it once more.
+            await stage.Database.Postgres.Execute(
+                $"""
+                insert into sync.consumer_offset
+                select (jsonb_populate_record(o, jsonb_build_object('topic', '{Topic}', 'partition', {at.Partition.Value}, 'next_offset', {at.Offset.Value
+                    + 1}))).*
+                  from sync.consumer_offset o limit 1
+                """
+            );
+            var import = await CommandLineStage.Run(
+                settings,
+                null,
+                ["import", "--from", "product", "--yes", "--json", "--wait", "1"]
+            );
+            Assert.Equal((ExitCodes.Pending, 1L), (import.ExitCode, (long?)JsonNode.Parse(import.Out)?["sentAgain"]));
+            using var reader = new KafkaReader(stage.Kafka.BootstrapServers, CommandLineStage.Partitions, Topic);
+            var copies = (await reader.Read(4)).Where(r => r.Value == New).ToList();
+            Assert.Equal([at.Partition.Value, at.Partition.Value], copies.Select(c => c.Partition));
+        }
+        finally
+        {
+            Directory.Delete(config, recursive: true);
+        }
+    }
 }
