@@ -111,6 +111,8 @@ sealed class ComparisonCloser(
              where c.id = $1 and c.state = 'closing'
             """,
         $"delete from {S}.comparison_finding where comparison_id = $1 and class = '{FindingClasses.Same}'",
+        // The hashes have told who is one person; kept, they would outlive who is erased.
+        $"update {S}.comparison_finding set email_key = null where comparison_id = $1 and email_key is not null",
     ];
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)

@@ -249,7 +249,7 @@ sealed class Turn
                     new Erasure(
                         _sync.CorrelationId,
                         _sync.CustomerId,
-                        [.. _sync.Systems.Values.Select(s => s.Ext).OfType<string>()],
+                        [.. _sync.Systems.Where(s => s.Value.Ext is not null).Select(s => (s.Key, s.Value.Ext!))],
                         _moment.Now,
                         context.MessageId
                     )

@@ -308,6 +308,13 @@ public sealed class ComparingTests(CommandLineStage stage) : IClassFixture<Comma
                 && (string?)f["customerId"] == "dry-1"
         );
         Assert.DoesNotContain("New", said.ToJsonString(), StringComparison.Ordinal);
+        // They told which objects are one person's, and are of no use any more.
+        Assert.Equal(
+            ["0"],
+            await stage.Database.Rows(
+                $"select count(*) from sync.comparison_finding where comparison_id = '{id}' and email_key is not null"
+            )
+        );
         Assert.Equal(
             ["0"],
             await stage.Database.Rows(

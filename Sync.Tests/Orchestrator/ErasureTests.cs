@@ -78,7 +78,7 @@ public sealed class ErasureTests
         Assert.Equal(2, story.Harness.Caught.Erasures.Count);
         Assert.Equal(
             exts.Order(StringComparer.Ordinal),
-            story.Harness.Caught.Erasures[1].ExternalIds.Order(StringComparer.Ordinal)
+            story.Harness.Caught.Erasures[1].Objects.Select(o => o.Ext).Order(StringComparer.Ordinal)
         );
         Assert.Equal(
             Vendors,

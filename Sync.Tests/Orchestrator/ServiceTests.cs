@@ -4,6 +4,7 @@ using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Sync.Contracts;
+using Sync.Mapping;
 using Sync.Messaging.Hosting;
 using Sync.Orchestrator;
 using Sync.Orchestrator.Storage;
@@ -87,12 +88,12 @@ public sealed class ServiceTests
             ("Customers:DeletionBrake", "1"),
             ("Customers:DeletionWindow", "01:00:00")
         );
-        async Task Snapshot(string id, string email) =>
+        async Task Snapshot(string id, string email, string name) =>
             await stage.Produce(
                 Topics.Customers,
                 id,
                 "product.customer.created.v1",
-                $$"""{"customerId":"{{id}}","revision":1,"customer":{"name":"Ann","email":"{{email}}","phone":null} }"""
+                $$"""{"customerId":"{{id}}","revision":1,"customer":{"name":"{{name}}","email":"{{email}}","phone":null} }"""
             );
         async Task Find(string ext, string email) =>
             await stage.Produce(
@@ -106,7 +107,7 @@ public sealed class ServiceTests
 
         string[] ids = ["c-1", "c-2", "c-3"];
         foreach (var id in ids)
-            await Snapshot(id, id == "c-3" ? "c@example.com" : "ab@example.com");
+            await Snapshot(id, id == "c-3" ? "c@example.com" : "ab@example.com", id == "c-3" ? "Secretta" : "Ann");
         await Is("(select 1 from sync.customer having count(*) = 3) x", "three customers");
 
         // One candidate, several, none: read by hash of the e-mail, whatever its case.
@@ -147,14 +148,50 @@ public sealed class ServiceTests
             await stage.Database.Scalar<long>("select count(*) from sync.customer where current_state = 'Removing'")
         );
 
-        // Somebody is erased whose record lies about in every table.
-        await stage.Database.Execute(
-            """
-            update sync.timeline set reason = 'Secretta' where customer_id = 'c-3';
-            insert into sync.dead_letter (id, direction, consumer_group, key, value, reason_code, reason)
-            values (gen_random_uuid(), 'in', 'g', 'c-3', 'Secretta', 'schema', 'x'),
-                   (gen_random_uuid(), 'in', 'g', 'other', 'theirs', 'schema', 'x');
-            """
+        // Somebody is erased whose record lies about in every table: whole messages, words, and hashes of comparisons, beside
+        // the customer's id, an object's, and nobody's. Another person's stay.
+        var hash = Normaliser.EmailKey("c@example.com")!;
+        await using (
+            var lie = stage.Database.DataSource.CreateCommand(
+                """
+                with reasons as (update sync.timeline set reason = 'Secretta' where customer_id = 'c-3'),
+                     letters as (
+                       insert into sync.dead_letter (id, direction, consumer_group, key, value, reason_code, reason)
+                       values (gen_random_uuid(), 'in', 'g', 'c-3', 'Secretta', 'schema', 'x'),
+                              (gen_random_uuid(), 'in', 'g', 'other', 'theirs', 'schema', 'x')),
+                     timers as (
+                       insert into sync.schedule (token, due_at, topic, key, headers, body)
+                       values (gen_random_uuid(), '2999-01-01', 'sync.requests.v1', 'c-3', '', 'Secretta')),
+                     run as (
+                       insert into sync.comparison (id, system, kind, apply, requested_by, asked_at, state)
+                       values (gen_random_uuid(), 'billing', 'import', true, 'kim', now(), 'done') returning id)
+                insert into sync.comparison_finding (comparison_id, subject, correlation_id, customer_id, email_key, class)
+                select id, 'object:' || ext, object_id, customer_id, key, 'create'
+                  from run, (values ('1', null::uuid, 'c-3', $1), ('2', $2, null, $1), ('3', null, null, $1),
+                                    ('4', null, null, sha256('other'))) f (ext, object_id, customer_id, key)
+                """
+            )
+        )
+        {
+            lie.Parameters.Add(new() { Value = hash });
+            lie.Parameters.Add(new() { Value = CustomerIds.ObjectId("billing", "cus-c-3") });
+            await lie.ExecuteNonQueryAsync();
+        }
+
+        Task<List<string>> Found() => Traces.Of(stage.Database.DataSource, "sync", hash, "Secretta", "c@example.com");
+        Assert.Superset(
+            new HashSet<string>
+            {
+                "comparison_finding.email_key",
+                "customer.email_key",
+                "customer.golden",
+                "customer.systems",
+                "dead_letter.value",
+                "found_object.fields",
+                "schedule.body",
+                "timeline.reason",
+            },
+            (await Found()).ToHashSet()
         );
         await stage.Produce(
             Topics.Requests,
@@ -177,15 +214,28 @@ public sealed class ServiceTests
             await Answer(stage, system, "c-3");
         await Is("sync.customer where customer_id = 'c-3' and erased_at is not null", "everybody forgot");
 
+        // What the deliverer holds is sent and deleted.
+        await Is("(select 1 from sync.outbox having count(*) = 0) x", "nothing waits to be sent");
+        Assert.Empty(await Found());
         Assert.Equal(
             0L,
             await stage.Database.Scalar<long>(
                 """
-                select (select count(*) from sync.timeline where customer_id = 'c-3' and reason = 'Secretta')
-                     + (select count(*) from sync.timeline where customer_id = 'c-3' and code <> 'erased' and paths <> '{}')
+                select (select count(*) from sync.timeline where customer_id = 'c-3' and code <> 'erased' and paths <> '{}')
                      + (select count(*) from sync.dead_letter where key = 'c-3')
-                     + (select count(*) from sync.customer c where customer_id = 'c-3' and c::text like '%example.com%')
                 """
+            )
+        );
+        Assert.Equal(
+            1L,
+            await stage.Database.Scalar<long>(
+                "select count(*) from sync.comparison_finding where email_key is not null"
+            )
+        );
+        Assert.Equal(
+            1L,
+            await stage.Database.Scalar<long>(
+                "select count(*) from sync.timeline where customer_id = 'c-3' and code = 'erased' and reason like '%findings 3'"
             )
         );
         Assert.Equal(1L, await stage.Database.Scalar<long>("select count(*) from sync.dead_letter"));
