@@ -142,6 +142,74 @@ public sealed partial class ContainerTests
         }
     }
 
+    /// <summary>Where this installation's Kafka, database, files and ports are; a .env made for another says nothing about it.</summary>
+    static readonly string[] OfTheMachine =
+    [
+        "DATABASE__MIGRATEATSTART",
+        "DATABASE__POOLER",
+        "DATABASE__URL",
+        "KAFKA__BOOTSTRAP",
+        "KAFKA__CLUSTERID",
+        "KAFKA__EMBEDDED",
+        "KAFKA__PARTITIONS",
+        "KAFKA__REPLICATION",
+        "KAFKA__SASLMECHANISM",
+        "KAFKA__SASLPASSWORD",
+        "KAFKA__SASLUSERNAME",
+        "KAFKA__SECURITYPROTOCOL",
+        "KAFKA__SSLCALOCATION",
+        "MANAGEMENT__ADDRESS",
+        "MANAGEMENT__PORT",
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "SYNC__CONFIG",
+        "SYNC__REPLICA",
+    ];
+
+    [Theory]
+    [InlineData("orchestrator", new[] { "stripe", "salesforce" }, new string[0])]
+    [InlineData("stripe-adapter", new[] { "salesforce" }, new[] { "STRIPE__WEBHOOKADDRESS", "STRIPE__WEBHOOKPORT" })]
+    [InlineData("salesforce-adapter", new[] { "stripe" }, new string[0])]
+    public void Every_setting_of_a_person_reaches_its_container_but_those_of_the_machine(
+        string process,
+        string[] strangers,
+        string[] ports
+    )
+    {
+        var service = OfOurs.Single(s => s.Name == process).Service;
+        var file = Items(Merged(service, "env_file")!).Single();
+        Assert.Equal(("../.env", "false"), ($"{file["path"]}", $"{file["required"]}"));
+
+        var environment = Environment(service);
+        var secrets = new Dictionary<string, string[]>
+        {
+            ["stripe"] = ["STRIPE__APIKEY", "STRIPE__WEBHOOKSECRETS"],
+            ["salesforce"] = ["SALESFORCE__CLIENTSECRET", "SALESFORCE__JWTKEYFILE"],
+        };
+        // Nothing else is said here that a person may want to say; what passes a setting of the same name on says nothing.
+        Assert.Equal(
+            OfTheMachine.Concat(ports).Concat(strangers.SelectMany(s => secrets[s])).Order(StringComparer.Ordinal),
+            environment
+                .Where(e => !e.Value.StartsWith($"${{{e.Key}:", StringComparison.Ordinal))
+                .Select(e => e.Key)
+                .Order(StringComparer.Ordinal)
+        );
+        Assert.All(strangers.SelectMany(s => secrets[s]), secret => Assert.Equal("", environment[secret]));
+        // A secret and a key together are refused, so neither may be asked for.
+        Assert.DoesNotContain(
+            environment,
+            e =>
+                e.Key is "SALESFORCE__CLIENTSECRET" or "SALESFORCE__JWTKEYFILE"
+                && e.Value.Contains(":?", StringComparison.Ordinal)
+        );
+        Assert.Contains("../config:/app/config:ro", Items(Merged(service, "volumes")!).Select(v => $"{v}"));
+        // What names a file names the place where the container has it.
+        foreach (var (name, value) in environment.Where(e => e.Value.Contains(":+", StringComparison.Ordinal)))
+            Assert.Contains(
+                Items(Merged(service, "volumes")!).OfType<YamlMappingNode>(),
+                mount => $"{mount["source"]}" == $"${{{name}:-/dev/null}}" && value == $"${{{name}:+{mount["target"]}}}"
+            );
+    }
+
     [Fact]
     public void Every_process_has_its_own_role_and_the_owner_only_migrates()
     {
@@ -368,9 +436,11 @@ public sealed partial class ContainerTests
     public void Every_file_that_compose_mounts_is_there_and_every_volume_is_declared()
     {
         var declared = Map(Compose["volumes"]).Children.Keys.Select(k => $"{k}").ToList();
+        // The short form; what is written long names a file of whoever runs it.
         var mounts = Services
-            .Where(s => s.Service.Children.ContainsKey("volumes"))
-            .SelectMany(s => Items(s.Service["volumes"]).Select(v => $"{v}".Split(':')[0]))
+            .SelectMany(s => Items(Merged(s.Service, "volumes") ?? new YamlSequenceNode()))
+            .OfType<YamlScalarNode>()
+            .Select(v => $"{v}".Split(':')[0])
             .ToList();
 
         Assert.Empty(mounts.Where(m => m[0] == '.' && !Path.Exists(Path.Combine(Repository.Root, "deploy", m))));
@@ -459,7 +529,12 @@ public sealed partial class ContainerTests
         node
             .Children.Where(c => $"{c.Key}" != "<<")
             .Select(c => KeyValuePair.Create($"{c.Key}", c.Value))
-            .Concat(node.Children.Where(c => $"{c.Key}" == "<<").SelectMany(c => All(Map(c.Value))))
+            // The first of several wins, as YAML has it.
+            .Concat(
+                node.Children.Where(c => $"{c.Key}" == "<<")
+                    .SelectMany(c => c.Value is YamlSequenceNode several ? Items(several) : [c.Value])
+                    .SelectMany(taken => All(Map(taken)))
+            )
             .DistinctBy(p => p.Key);
 
     static YamlMappingNode Map(YamlNode node) => (YamlMappingNode)node;
