@@ -268,6 +268,30 @@ public sealed partial class ContainerTests
             used.Select(u => $"{u["key"]}").Distinct().Order(StringComparer.Ordinal)
         );
         Assert.All(used, u => Assert.Equal("sync-secrets", $"{u["name"]}"));
+        // A secret beside a key is refused, so the pod starts without either of them.
+        Assert.All(
+            used.Where(u => $"{u["key"]}" is "SALESFORCE_CLIENTSECRET" or "SALESFORCE_JWTKEYFILE"),
+            u => Assert.Equal("true", $"{u["optional"]}")
+        );
+        // Whoever talks to Kafka may have to say who it is.
+        Assert.All(
+            Containers(),
+            c =>
+                Assert.Equal(
+                    (c.Owner, "KAFKA_SASLPASSWORD true, KAFKA_SASLUSERNAME true"),
+                    (
+                        c.Owner,
+                        string.Join(
+                            ", ",
+                            Items(c.Container["env"])
+                                .Where(e => $"{e["name"]}".StartsWith("KAFKA__SASL", StringComparison.Ordinal))
+                                .Select(e => e["valueFrom"]["secretKeyRef"])
+                                .Select(s => $"{s["key"]} {s["optional"]}")
+                                .Order(StringComparer.Ordinal)
+                        )
+                    )
+                )
+        );
         // Nothing secret is a literal.
         Assert.DoesNotContain(
             Literals().Keys,
@@ -357,6 +381,24 @@ public sealed partial class ContainerTests
             var volumes = Items(pod["volumes"]).Select(v => $"{v["name"]}").ToList();
             Assert.Equal(volumes, Items(Items(pod["containers"]).Single()["volumeMounts"]).Select(m => $"{m["name"]}"));
         }
+    }
+
+    [Fact]
+    public void A_key_of_Salesforce_s_app_has_its_place_in_the_pod()
+    {
+        var pod = Objects.Single(o => $"{o["kind"]}" == "Deployment" && Name(o) == "salesforce-adapter")["spec"][
+            "template"
+        ]["spec"];
+        var secret = Items(pod["volumes"]).Single(v => $"{v["name"]}" == "keys")["secret"];
+        var mount = Items(Items(pod["containers"]).Single()["volumeMounts"]).Single(m => $"{m["name"]}" == "keys");
+
+        Assert.Equal("true", $"{secret["optional"]}");
+        Assert.Equal("true", $"{mount["readOnly"]}");
+        // The example makes that secret, and says the path under which its file is found.
+        var example = Repository.Read(Kubernetes + "secrets.example.env");
+        var made = Regex.Match(example, @"secret generic (?<name>\S+) --from-file=(?<file>[^=]+)=");
+        Assert.Equal($"{secret["secretName"]}", made.Groups["name"].Value);
+        Assert.Contains($"{mount["mountPath"]}/{made.Groups["file"].Value},", example, StringComparison.Ordinal);
     }
 
     [Fact]
