@@ -432,7 +432,13 @@ public sealed partial class ContainerTests
                 )
                 .Order(StringComparer.Ordinal)
         );
-        Assert.All(scalers, s => Assert.Contains($"{s["spec"]["scaleTargetRef"]["name"]}", deployments.Keys));
+        // Two masters of one number: every apply would undo what the autoscaler did.
+        var scaled = scalers.Select(s => $"{s["spec"]["scaleTargetRef"]["name"]}").ToList();
+        Assert.All(scaled, name => Assert.Contains(name, deployments.Keys));
+        Assert.All(
+            deployments,
+            d => Assert.Equal(scaled.Contains(d.Key), !Map(d.Value["spec"]).Children.ContainsKey("replicas"))
+        );
         Assert.All(
             scalers,
             s =>
@@ -442,6 +448,60 @@ public sealed partial class ContainerTests
                     Topics.Partitions
                 )
         );
+    }
+
+    /// <summary>What the page tells people to type finds what it speaks of, in the order in which an upgrade has to go.</summary>
+    [Fact]
+    public void The_documented_upgrade_names_what_is_there()
+    {
+        var upgrade = Repository
+            .Read("docs/operate.md")
+            .Split("\n## ")
+            .Single(part => part.StartsWith("Upgrade\n", StringComparison.Ordinal));
+        var lines = upgrade.Split('\n').Where(l => l.StartsWith("kubectl ", StringComparison.Ordinal)).ToList();
+        var components = lines
+            .SelectMany(l => Regex.Matches(l, @"component(?:=| in \()(?<names>[a-z, ]+)"))
+            .SelectMany(m => m.Groups["names"].Value.Split(',', StringSplitOptions.TrimEntries))
+            .ToHashSet();
+
+        Assert.Equal(
+            components.Order(StringComparer.Ordinal),
+            Objects
+                .Select(o => Map(o["metadata"]))
+                .Where(m => m.Children.ContainsKey("labels"))
+                .Select(m => Map(m["labels"]))
+                .Concat(Items(Kustomization["configMapGenerator"]).Select(g => Map(g["options"]["labels"])))
+                .Where(l => l.Children.ContainsKey("app.kubernetes.io/component"))
+                .Select(l => $"{l["app.kubernetes.io/component"]}")
+                .Distinct()
+                .Order(StringComparer.Ordinal)
+        );
+        // All of the jobs, with all that they name, and the one Deployment that goes first.
+        Assert.All(
+            Objects.Where(o => $"{o["kind"]}" == "Job"),
+            o => Assert.Equal("migration", $"{o["metadata"]["labels"]["app.kubernetes.io/component"]}")
+        );
+        Assert.All(
+            Items(Kustomization["configMapGenerator"]),
+            g => Assert.Equal("settings", $"{g["options"]["labels"]["app.kubernetes.io/component"]}")
+        );
+        Assert.Equal(
+            Objects.Where(o => $"{o["kind"]}" == "Deployment").Select(Name),
+            lines.SelectMany(l => Regex.Matches(l, "deployment/(?<name>[a-z-]+)")).Select(m => m.Groups["name"].Value)
+        );
+        int At(string text) => upgrade.IndexOf(text, StringComparison.Ordinal);
+        int[] order =
+        [
+            At("delete job"),
+            At("(settings, migration)"),
+            At("wait --for=condition=complete"),
+            At("-f deploy/postgres/roles.sql"),
+            At("component=orchestrator"),
+            At("deployment/orchestrator"),
+            At("deployment/stripe-adapter"),
+        ];
+        Assert.DoesNotContain(-1, order);
+        Assert.Equal(order.Order(), order);
     }
 
     [Fact]
