@@ -298,7 +298,7 @@ public sealed class ComparingTests(CommandLineStage stage) : IClassFixture<Comma
         Assert.Contains("billing create 1", calls);
         Assert.Contains("crm read 8", calls);
         // Each of these systems takes one record a call.
-        Assert.All(said["calls"]!.AsArray(), c => Assert.Equal((long)c!["objects"]!, (long)c["least_calls"]!));
+        Assert.All(said["calls"]!.AsArray(), c => Assert.Equal((long)c!["objects"]!, (long)c["leastCalls"]!));
         // The conflict: what the object says otherwise gives way to the golden record.
         Assert.Contains(
             said["findings"]!.AsArray(),
