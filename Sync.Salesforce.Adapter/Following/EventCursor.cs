@@ -31,13 +31,18 @@ sealed record EventCursor(string Channel, string Organization, byte[]? Replay, D
     }
 }
 
-/// <summary>How far the sweep has come: times of Salesforce's, not ours.</summary>
+/// <summary>How far the sweep has come.</summary>
+/// <param name="At">Of the newest change that was read, by Salesforce's clock.</param>
 /// <param name="Begun">
 /// Where the sweep began; null in a cursor that is older than this member, and where the begin is not known. What happened
 /// before it is a scan's, and the overlap does not reach back there: who filled an org just before Sync came wants no
 /// customers of it.
 /// </param>
-sealed record SweepCursor(DateTimeOffset At, DateTimeOffset? Begun = null)
+/// <param name="Checked">
+/// By our clock: a sweep that began then came to its end. The newest change says nothing of that, since an org may be quiet
+/// for months. Null in a cursor that is older than this member.
+/// </param>
+sealed record SweepCursor(DateTimeOffset At, DateTimeOffset? Begun = null, DateTimeOffset? Checked = null)
 {
     public string Write() => JsonSerializer.Serialize(this, CursorJson.Default.SweepCursor);
 

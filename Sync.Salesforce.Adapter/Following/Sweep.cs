@@ -30,6 +30,9 @@ sealed class Sweep(
     /// <summary>Rows and deleted ids that are remembered; more are told again, which costs looks and loses nothing.</summary>
     const int MaxRemembered = 100_000;
 
+    /// <summary>Less than the 15 days of the recycle bin: what left it is in no query, and only its absence tells of it.</summary>
+    internal static readonly TimeSpan Kept = TimeSpan.FromDays(14);
+
     static readonly Guid Namespace = new("5d8b7a0e-2f16-4c8e-9a38-7d3a8a3a6f02");
 
     readonly Dictionary<string, Row> _told = new(StringComparer.Ordinal);
@@ -46,11 +49,12 @@ sealed class Sweep(
         [EnumeratorCancellation] CancellationToken cancellationToken
     )
     {
+        var started = time.GetUtcNow();
         _deleted ??= await RecycleBin(cancellationToken);
         if (cursor is null)
         {
             var newest = await Now(cancellationToken);
-            yield return new() { Cursor = new SweepCursor(newest, Begin(newest)).Write() };
+            yield return new() { Cursor = new SweepCursor(newest, Begin(newest), started).Write() };
             yield break;
         }
 
@@ -59,8 +63,21 @@ sealed class Sweep(
             var now = await Now(cancellationToken);
             yield return new()
             {
-                Cursor = new SweepCursor(now).Write(),
+                Cursor = new SweepCursor(now, Checked: started).Write(),
                 Gap = new("cursor: it cannot be read", null, now),
+            };
+            yield break;
+        }
+
+        if (reached.Checked < started - Kept)
+        {
+            // What was in the recycle bin then is not what is in it now.
+            _deleted = await RecycleBin(cancellationToken);
+            _told.Clear();
+            yield return new()
+            {
+                Cursor = (reached with { At = await Now(cancellationToken), Checked = started }).Write(),
+                Gap = new("expired: older than the 15 days of the recycle bin", reached.Checked, started),
             };
             yield break;
         }
@@ -104,7 +121,7 @@ sealed class Sweep(
         }
 
         log.Swept(since, furthest);
-        yield return new();
+        yield return new() { Cursor = (reached with { At = furthest, Checked = started }).Write() };
     }
 
     /// <summary>

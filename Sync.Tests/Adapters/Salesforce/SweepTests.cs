@@ -218,6 +218,78 @@ public sealed class SweepTests
         Assert.NotNull(SweepCursor.Read(page.Cursor!));
     }
 
+    [Fact]
+    public async Task Only_a_sweep_that_is_older_than_the_recycle_bin_is_a_gap()
+    {
+        var clock = new FakeTimeProvider(Noon);
+        await using var bench = await FeedBench.Start(frozen: true, clock: clock);
+        bench.Create("""{ "Name": "Ada" }""");
+        var cursor = await Now(bench);
+
+        // Nobody has changed anything for two months, and it was looked at once a fortnight.
+        for (var i = 0; i < 5; i++)
+        {
+            clock.Advance(TimeSpan.FromDays(13));
+            var quiet = await Sweep(bench, cursor);
+            Assert.All(quiet, page => Assert.Null(page.Gap));
+            cursor = Last(quiet);
+        }
+
+        var from = clock.GetUtcNow();
+        clock.Advance(TimeSpan.FromDays(15));
+        bench.Sandbox.Clock.SetUtcNow(clock.GetUtcNow());
+        bench.Create("""{ "Name": "Meanwhile" }""");
+
+        var late = Assert.Single(await Sweep(bench, cursor));
+
+        Assert.Equal("expired: older than the 15 days of the recycle bin", late.Gap!.Reason);
+        Assert.Equal((from, clock.GetUtcNow()), (late.Gap.From, late.Gap.To));
+        Assert.Empty(late.Hints);
+        bench.Sandbox.Clock.Advance(Minute);
+        var after = bench.Create("""{ "Name": "After" }""");
+        var next = await Sweep(bench, late.Cursor!);
+        Assert.All(next, page => Assert.Null(page.Gap));
+        Assert.Contains(FeedBench.Hints(next), h => h.ExternalId == after);
+        Assert.Equal(SweepCursor.Read(cursor)!.Begun, SweepCursor.Read(Last(next))!.Begun);
+    }
+
+    [Fact]
+    public async Task A_sweep_that_was_broken_off_was_not_checked_to_its_end()
+    {
+        var clock = new FakeTimeProvider(Noon);
+        await using var bench = await FeedBench.Start(frozen: true, clock: clock);
+        var cursor = await Now(bench);
+        bench.Sandbox.Clock.Advance(Minute);
+        bench.Create("""{ "Name": "Ada" }""");
+        clock.Advance(TimeSpan.FromDays(13));
+
+        await foreach (var page in bench.Sweep.Follow(cursor, CancellationToken.None))
+        {
+            cursor = page.Cursor!;
+            break;
+        }
+
+        clock.Advance(TimeSpan.FromDays(2));
+        Assert.NotNull(Assert.Single(await Sweep(bench, cursor)).Gap);
+    }
+
+    [Fact]
+    public async Task What_a_gap_found_in_the_recycle_bin_is_told_when_it_is_taken_out()
+    {
+        var clock = new FakeTimeProvider(Noon);
+        await using var bench = await FeedBench.Start(frozen: true, clock: clock);
+        var id = bench.Create("""{ "Name": "Ada" }""");
+        var cursor = await Now(bench);
+        clock.Advance(TimeSpan.FromDays(15));
+        bench.Sandbox.Clock.SetUtcNow(clock.GetUtcNow());
+        bench.Org.Delete(id, SalesforceOrg.Human);
+        cursor = Last(await Sweep(bench, cursor));
+        bench.Sandbox.Clock.Advance(10 * Minute);
+        bench.Org.Undelete(id, SalesforceOrg.Human);
+
+        Assert.Equal(HintKind.Undeleted, Assert.Single(FeedBench.Hints(await Sweep(bench, cursor))).Kind);
+    }
+
     [Theory]
     [InlineData(FaultKind.RateLimit, FailureClass.SlowDown)]
     [InlineData(FaultKind.Unavailable, FailureClass.Retry)]
