@@ -59,10 +59,13 @@ sealed class EventsFeed(
         var since = id is null ? at.Checked - ClockMargin : at.Created - Overlap;
         if (at.Begun is { } begun && since < begun)
             since = begun;
-        await foreach (var page in Again(since, id is null ? null : at.Created, at, cancellationToken))
+        if (id is null || since <= at.Created)
         {
-            at = page.At;
-            yield return page.Page;
+            await foreach (var page in Again(since, id is null ? null : at.Created, at, cancellationToken))
+            {
+                at = page.At;
+                yield return page.Page;
+            }
         }
 
         while (id is not null)
@@ -124,7 +127,12 @@ sealed class EventsFeed(
         var (told, _, _) = await List(new() { Limit = 1 }, cancellationToken);
         var at = new Cursor(now, now, null);
         if (told.Count > 0)
-            at = at.To(told[0]) with { Begun = told[0].Created };
+        {
+            // Once it is well in the past nothing else happens in the second of the last event, which was there before Sync.
+            var last = told[0].Created;
+            at = at.To(told[0]) with { Begun = last < now - ClockMargin ? last.AddSeconds(1) : last };
+        }
+
         return new() { Cursor = at.ToString(), Gap = gap };
     }
 

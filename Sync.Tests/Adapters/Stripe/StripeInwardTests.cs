@@ -226,6 +226,22 @@ public sealed class StripeInwardTests
     }
 
     [Fact]
+    public async Task The_last_event_of_long_before_the_first_follow_is_not_told_of()
+    {
+        var sandbox = await TestSandbox.Start(frozen: true);
+        await using var stage = await StripeStage.Start(sandbox);
+        sandbox.Clock.SetUtcNow(TimeProvider.System.GetUtcNow() - TimeSpan.FromHours(1));
+        stage.Make("""{ "name": "Before" }""");
+        var (_, cursor) = await Follow(stage, null);
+        var (quiet, next) = await Follow(stage, cursor);
+        Assert.Empty(Names(quiet));
+        sandbox.Clock.SetUtcNow(TimeProvider.System.GetUtcNow());
+        stage.Make("""{ "name": "After" }""");
+
+        Assert.Equal(["After"], Names((await Follow(stage, next)).Pages));
+    }
+
+    [Fact]
     public async Task An_event_of_the_cursors_own_second_that_is_listed_before_it_is_not_passed_over()
     {
         await using var stage = await StripeStage.Start();
