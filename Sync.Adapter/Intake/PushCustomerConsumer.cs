@@ -58,6 +58,7 @@ sealed class ReadObjectConsumer(AdapterSystem system) : IConsumer<ReadObject>
                         ExternalId = context.Message.ExternalId,
                         Kind = HintKind.Look,
                         Always = true,
+                        RequestedBy = context.Message.RequestedBy,
                     }
                 )
             );

@@ -40,6 +40,9 @@ public sealed record Hint
     /// <summary>Report even if nothing differs: somebody asked.</summary>
     public bool Always { get; init; }
 
+    /// <summary>Who asked, as far as it was said.</summary>
+    public string? RequestedBy { get; init; }
+
     /// <summary>The span in which the vendor told of it, such as its webhook's; none where it begins a trace of its own.</summary>
     [JsonIgnore]
     public ActivityContext Cause { get; init; }

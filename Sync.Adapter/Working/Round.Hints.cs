@@ -54,6 +54,9 @@ sealed partial class Round
             );
     }
 
+    /// <summary>Of several who asked at once, the first.</summary>
+    static string? AskedBy(List<Hint> hints) => hints.Find(h => h.RequestedBy is not null)?.RequestedBy;
+
     /// <summary>An object that no lane has: it may be a customer's, a second one, or nobody's.</summary>
     IEnumerable<Need> LookAtStranger(string ext, List<Hint> hints)
     {
@@ -85,6 +88,7 @@ sealed partial class Round
                         ExternalId = ext,
                         Fields = [],
                         Gone = true,
+                        RequestedBy = AskedBy(hints),
                     }
                     : null
             );
@@ -112,6 +116,7 @@ sealed partial class Round
                     System = _rules.System,
                     ExternalId = ext,
                     Fields = Mapped(o),
+                    RequestedBy = AskedBy(hints),
                 }
             );
         }

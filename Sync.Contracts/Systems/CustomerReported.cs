@@ -92,6 +92,9 @@ public sealed record ObjectFound
     /// <summary>It was reported before and is not there any more.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
     public bool Gone { get; init; }
+
+    /// <summary>Who asked for it to be read; null where a change in the vendor is the reason.</summary>
+    public string? RequestedBy { get; init; }
 }
 
 /// <summary>A second object that carries a customer's id.</summary>

@@ -53,6 +53,9 @@ public sealed record ReadObject
 {
     public required string System { get; init; }
     public required string ExternalId { get; init; }
+
+    /// <summary>Who asked, such as for the import that it is part of; handed on for the timeline.</summary>
+    public string? RequestedBy { get; init; }
 }
 
 [JsonConverter(typeof(WireEnumConverter<Outcome>))]

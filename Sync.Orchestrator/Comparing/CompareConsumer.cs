@@ -88,7 +88,14 @@ sealed class ApplyFindingsConsumer(Orchestration orchestration) : IConsumer<Appl
                     }
                 );
             else if (finding.ExternalId is { } ext)
-                await context.Produce(new ReadObject { System = piece.System, ExternalId = ext });
+                await context.Produce(
+                    new ReadObject
+                    {
+                        System = piece.System,
+                        ExternalId = ext,
+                        RequestedBy = piece.RequestedBy,
+                    }
+                );
         }
 
         var last = piece.Findings.Count > 0 ? piece.Findings[^1].Subject : context.Message.After;

@@ -308,7 +308,14 @@ sealed class FoundObjectStateMachine : MassTransitStateMachine<FoundObject>
     static Task Reread(BehaviorContext<FoundObject, RetryObject> context)
     {
         context.Saga.Rereading = true;
-        return context.Produce(new ReadObject { System = context.Saga.System, ExternalId = context.Saga.Ext });
+        return context.Produce(
+            new ReadObject
+            {
+                System = context.Saga.System,
+                ExternalId = context.Saga.Ext,
+                RequestedBy = context.Message.RequestedBy,
+            }
+        );
     }
 
     /// <summary>Its customer was erased: the id stays, so that it is not found anew.</summary>
@@ -437,7 +444,8 @@ sealed class FoundObjectStateMachine : MassTransitStateMachine<FoundObject>
                         Paths = [],
                         ExternalId = context.Saga.Ext,
                         Reason = reason,
-                        RequestedBy = requestedBy,
+                        // What was read because an import or an operator asked is theirs; what a vendor told, nobody's.
+                        RequestedBy = requestedBy ?? (context.Message as ObjectFound)?.RequestedBy,
                         MessageId = context.MessageId,
                         CausationId = context.InitiatorId,
                         TraceId = TimelineEntry.CurrentTrace(),

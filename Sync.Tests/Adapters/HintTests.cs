@@ -178,8 +178,10 @@ public sealed class HintTests
         await After(frame, Look(ext));
         frame.Vendor.Edit(ext, "name", "Bea");
 
-        var again = Assert.IsType<ObjectFound>(Assert.Single(await After(frame, Look(ext) with { Always = true })));
-        Assert.Equal(("Bea", false), (again.Fields["name"], again.Gone));
+        var again = Assert.IsType<ObjectFound>(
+            Assert.Single(await After(frame, Look(ext), Look(ext) with { Always = true, RequestedBy = "kim" }))
+        );
+        Assert.Equal(("Bea", false, "kim"), (again.Fields["name"], again.Gone, again.RequestedBy));
 
         frame.Vendor.Remove(ext);
         var gone = Assert.IsType<ObjectFound>(

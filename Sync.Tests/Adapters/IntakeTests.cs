@@ -1,7 +1,9 @@
+using System.Text.Json;
 using MassTransit;
 using MassTransit.Testing;
 using Microsoft.Extensions.DependencyInjection;
 using Sync.Adapter.Intake;
+using Sync.Adapter.Links;
 using Sync.Contracts.Systems;
 using Sync.Messaging.Batching;
 using Sync.Messaging.DeadLetters;
@@ -24,7 +26,11 @@ public sealed class IntakeTests
         }
     }
 
-    static async Task<(Rows Rows, IReadOnlyList<Exception> Faults)> Consume(params PushCustomer[] commands)
+    static Task<(Rows Rows, IReadOnlyList<Exception> Faults)> Consume(params PushCustomer[] commands) =>
+        Consume(commands, (consumed, command) => consumed.CommandId == command.CommandId);
+
+    static async Task<(Rows Rows, IReadOnlyList<Exception> Faults)> Consume<T>(T[] commands, Func<T, T, bool> isIt)
+        where T : class
     {
         var rows = new Rows();
         await using var services = new ServiceCollection()
@@ -49,9 +55,7 @@ public sealed class IntakeTests
         foreach (var command in commands)
         {
             // The first one that fits: listing them all would wait until the harness has been idle for its whole bound.
-            var consumed = await harness
-                .Consumed.SelectAsync<PushCustomer>(m => m.Context.Message.CommandId == command.CommandId)
-                .First();
+            var consumed = await harness.Consumed.SelectAsync<T>(m => isIt(m.Context.Message, command)).First();
             if (consumed.Exception is { } fault)
                 faults.Add(fault);
         }
@@ -69,6 +73,25 @@ public sealed class IntakeTests
         Assert.Empty(faults);
         var row = Assert.IsType<WorkRow>(Assert.Single(rows.Added));
         Assert.Equal((command.CommandId, "customer:c-1", "command"), (row.Id, row.Lane, row.Kind));
+    }
+
+    [Fact]
+    public async Task A_look_that_somebody_asked_for_is_a_row_of_the_objects_lane_with_their_name()
+    {
+        var asked = new ReadObject
+        {
+            System = "vendor",
+            ExternalId = "v1",
+            RequestedBy = "kim",
+        };
+
+        var (rows, faults) = await Consume([asked], (consumed, look) => consumed.ExternalId == look.ExternalId);
+
+        Assert.Empty(faults);
+        var row = Assert.IsType<WorkRow>(Assert.Single(rows.Added));
+        Assert.Equal((Lanes.Object("v1"), "request"), (row.Lane, row.Kind));
+        var hint = JsonSerializer.Deserialize(row.Body, RowJson.Default.Hint)!;
+        Assert.Equal(("v1", true, "kim"), (hint.ExternalId, hint.Always, hint.RequestedBy));
     }
 
     [Theory]

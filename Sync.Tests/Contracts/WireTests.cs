@@ -269,7 +269,12 @@ public sealed class WireTests
             System = "billing",
             ExternalId = "cus_9",
         },
-        new ReadObject { System = "billing", ExternalId = "cus_9" },
+        new ReadObject
+        {
+            System = "billing",
+            ExternalId = "cus_9",
+            RequestedBy = "kim",
+        },
         new RequestScan { System = "billing", RequestId = Command },
         new ObjectsListed
         {

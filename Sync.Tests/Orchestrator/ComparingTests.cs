@@ -404,6 +404,7 @@ public sealed class ComparingTests(CommandLineStage stage) : IClassFixture<Comma
         bool IsRead(KafkaRecord r) =>
             r.Header("ce_type") == "sync.object.read.v1" && r.Key.StartsWith('i') && r.Key.Length == 2;
         var reads = (await reader.Until(r => r.Count(IsRead) >= 4, "each is to be looked at")).Where(IsRead).ToList();
+        Assert.All(reads, r => Assert.Equal("kim", (string?)JsonNode.Parse(r.Value)!["requestedBy"]));
         foreach (var o in objects.Where(o => reads.Exists(r => r.Key == o.ExternalId)))
             await stage.Produce(
                 Topics.Reports(Crm),
@@ -415,6 +416,7 @@ public sealed class ComparingTests(CommandLineStage stage) : IClassFixture<Comma
                         System = Crm,
                         ExternalId = o.ExternalId,
                         Fields = o.Fields,
+                        RequestedBy = "kim",
                     },
                     Sync.Contracts.Json.ContractsJson.Default.ObjectFound
                 )
@@ -450,6 +452,17 @@ public sealed class ComparingTests(CommandLineStage stage) : IClassFixture<Comma
             ["crm-imp-2"],
             await stage.Database.Rows(
                 "select systems #>> '{systems,crm,ext}' from sync.customer where customer_id = 'imp-2'"
+            )
+        );
+
+        // Each object's history begins with who asked for the import.
+        Assert.Equal(
+            ["i1|kim", "i2|kim", "i3|kim", "i4|kim"],
+            await stage.Database.Rows(
+                """
+                select distinct on (external_id) external_id, requested_by from dashboard.object_timeline
+                 where system = 'crm' and external_id in ('i1', 'i2', 'i3', 'i4') order by external_id, at, message_id
+                """
             )
         );
 

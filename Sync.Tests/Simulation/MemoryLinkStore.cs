@@ -101,6 +101,7 @@ sealed class MemoryLinkStore(Func<DateTimeOffset> now, Action<OutgoingMessage> s
                     ExternalId = read.ExternalId,
                     Kind = HintKind.Look,
                     Always = true,
+                    RequestedBy = read.RequestedBy,
                 }
             )
         );
