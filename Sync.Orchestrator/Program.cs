@@ -6,6 +6,13 @@ if (!CommandLine.Owns(args))
 
 return await CommandLine.Run(
     args,
-    new Terminal(Console.In, Console.Out, Console.Error, !Console.IsOutputRedirected, !Console.IsInputRedirected),
+    new Terminal(
+        Console.In,
+        Console.Out,
+        Console.Error,
+        OutIsTerminal: !Console.IsOutputRedirected,
+        ErrorIsTerminal: !Console.IsErrorRedirected,
+        InIsTerminal: !Console.IsInputRedirected
+    ),
     CancellationToken.None
 );

@@ -19,7 +19,7 @@ namespace Sync.Tests;
 public sealed partial class DocumentedCommandsTests(RolesTests.Installed installed)
     : IClassFixture<RolesTests.Installed>
 {
-    static readonly Terminal Nowhere = new(TextReader.Null, TextWriter.Null, TextWriter.Null, false, false);
+    static readonly Terminal Nowhere = new(TextReader.Null, TextWriter.Null, TextWriter.Null, false, false, false);
 
     /// <summary>What a fence may hold; without a word nobody knows whether it is a command.</summary>
     static readonly string[] Languages = ["sh", "sql", "env", "json", "text"];

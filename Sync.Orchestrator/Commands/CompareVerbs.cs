@@ -552,8 +552,8 @@ static class CompareVerbs
         );
     }
 
-    /// <summary>How far something is: a bar on a terminal, now and then a line elsewhere; on the error stream, beside the result.</summary>
-    sealed class Bar(Session session)
+    /// <summary>How far something is: on the error stream, beside the result: a bar where that is a terminal, else now and then a line.</summary>
+    internal sealed class Bar(Session session)
     {
         const int Width = 30;
         long _shown;
@@ -562,7 +562,7 @@ static class CompareVerbs
         {
             if (session.Output.Json)
                 return;
-            if (session.Terminal.OutIsTerminal)
+            if (session.Terminal.ErrorIsTerminal)
             {
                 var filled =
                     finished ? Width

@@ -95,12 +95,13 @@ sealed class Session(Terminal terminal, Output output, string requestedBy, TimeS
     }
 }
 
-/// <summary>Where a verb runs: its streams, whether a person sits there, and settings beside the environment's.</summary>
+/// <summary>Where a verb runs: its streams, at which of them a person sits, and settings beside the environment's.</summary>
 sealed record Terminal(
     TextReader In,
     TextWriter Out,
     TextWriter Error,
     bool OutIsTerminal,
+    bool ErrorIsTerminal,
     bool InIsTerminal,
     IDictionary<string, string?>? Settings = null
 );

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Text;
 using System.Text.RegularExpressions;
+using Sync.Tests.Simulation;
 using Sync.Tests.Support;
 
 namespace Sync.Tests.EndToEnd;
@@ -36,6 +37,19 @@ public sealed partial class DoorTests
         Assert.Equal(1, await door.Ended());
         Assert.Contains("there is no \"dmeo\"", door.Said, StringComparison.Ordinal);
         Assert.Contains("./sync demo", door.Said, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_profile_of_the_simulation_that_is_not_there_is_refused_before_the_build_with_those_that_are()
+    {
+        foreach (var typo in (string[])["typo", "late", "plain\", \"long"])
+        {
+            using var door = Door.Open("simulate", "--profile", typo);
+
+            Assert.Equal(1, await door.Ended());
+            var names = string.Join(", ", Profile.All.Select(p => $"\"{p.Name}\""));
+            Assert.Equal($"sync: there is no profile \"{typo}\"; there are {names}", door.Said.TrimEnd());
+        }
     }
 
     [Fact]

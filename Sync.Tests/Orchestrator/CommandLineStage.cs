@@ -83,6 +83,7 @@ public sealed class CommandLineStage : IAsyncLifetime
                 output,
                 error,
                 OutIsTerminal: false,
+                ErrorIsTerminal: false,
                 InIsTerminal: typed is not null,
                 settings
             ),

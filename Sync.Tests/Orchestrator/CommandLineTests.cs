@@ -12,7 +12,7 @@ namespace Sync.Tests.Orchestrator;
 /// <summary>What a person types, sees and gets: every verb over a running orchestrator.</summary>
 public sealed class CommandLineTests(CommandLineStage stage) : IClassFixture<CommandLineStage>
 {
-    static readonly Terminal Nowhere = new(TextReader.Null, TextWriter.Null, TextWriter.Null, false, false);
+    static readonly Terminal Nowhere = new(TextReader.Null, TextWriter.Null, TextWriter.Null, false, false, false);
 
     [Fact]
     public void Verbs_arguments_options_and_their_help_are_the_approved_ones()
@@ -99,6 +99,28 @@ public sealed class CommandLineTests(CommandLineStage stage) : IClassFixture<Com
                 Assert.Contains(Personal + "2", values.Out, StringComparison.Ordinal);
             }
         }
+    }
+
+    /// <summary>The result may go to a file while a person looks on, and the other way about.</summary>
+    [Theory]
+    [InlineData(false, true, true)]
+    [InlineData(true, false, false)]
+    public async Task A_bar_is_drawn_where_the_error_stream_is_a_terminal(bool output, bool error, bool drawn)
+    {
+        await using var said = new StringWriter();
+        await using var session = new Session(
+            new Terminal(TextReader.Null, TextWriter.Null, said, output, error, InIsTerminal: true),
+            new Output(TextWriter.Null, said, json: false, onTerminal: output),
+            "kim",
+            TimeSpan.Zero
+        );
+        var bar = new CompareVerbs.Bar(session);
+
+        bar.Show("crm: 1 objects listed", 0, null, finished: false);
+        bar.Show("crm: 2 objects", 2, 2, finished: true);
+
+        Assert.Equal(drawn, said.ToString().Contains('\r', StringComparison.Ordinal));
+        Assert.Contains("crm: 2 objects", said.ToString(), StringComparison.Ordinal);
     }
 
     [Fact]

@@ -304,7 +304,10 @@ sealed record Profile(string Name)
 
     public static Profile Named(string name) =>
         All.FirstOrDefault(p => p.Name == name)
-        ?? throw new ArgumentException($"there is no profile \"{name}\"", nameof(name));
+        ?? throw new ArgumentException(
+            $"there is no profile \"{name}\"; there are {string.Join(", ", All.Select(p => $"\"{p.Name}\""))}",
+            nameof(name)
+        );
 
     static class Configs
     {
