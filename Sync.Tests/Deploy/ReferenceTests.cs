@@ -26,7 +26,8 @@ public sealed partial class ReferenceTests(RolesTests.Installed installed) : ICl
         ["api_budget"] = "What the vendor last told of the account's calls.",
         ["api_usage"] = "Our calls by hour, replica and operation.",
         ["comparison"] = "Imports and reconciliations that were asked for, and how far they are.",
-        ["comparison_finding"] = "What a comparison found: ids, paths and classes, hashes of e-mails until its list is whole, never a value.",
+        ["comparison_finding"] =
+            "What a comparison found: ids, paths and classes, hashes of e-mails until its list is whole, never a value.",
         ["consumer_offset"] = "How far each partition is consumed, and the fence against a process that lost it.",
         ["cursor"] = "How far each feed of the vendor was read, and which replica follows it.",
         ["customer"] = "One row a customer, which is one saga. Personal data in `golden`, `held` and `systems`.",
