@@ -14,6 +14,9 @@ public sealed partial class ContainerTests
 {
     const string Kubernetes = "deploy/kubernetes/";
 
+    /// <summary>Where people type commands: it serves nothing, and runs only while somebody works.</summary>
+    const string CommandLine = "operator";
+
     static readonly string Dockerfile = Repository.Read("deploy/Dockerfile");
 
     static readonly YamlMappingNode Compose = Map(Documents("deploy/compose.yaml").Single());
@@ -228,11 +231,29 @@ public sealed partial class ContainerTests
                 ["orchestrator"] = "sync_orchestrator",
                 ["stripe-adapter"] = "sync_stripe",
                 ["salesforce-adapter"] = "sync_salesforce",
+                ["operator"] = "sync_operator",
             },
             roles
         );
         var script = Repository.Read("deploy/postgres/roles.sql");
         Assert.All(roles.Values, role => Assert.Contains($"--   {role} ", script, StringComparison.Ordinal));
+        // Each of them has a password, of which PostgreSQL's own container is told.
+        var passwords = Regex
+            .Match(Repository.Read("deploy/postgres/passwords.sh"), "for role in (?<roles>[A-Z ]+);")
+            .Groups["roles"]
+            .Value.Split(' ');
+        Assert.Equal(
+            Regex
+                .Match(script, @"foreach role in array array\[(?<roles>[^\]]+)\]")
+                .Groups["roles"]
+                .Value.Replace("'", "", StringComparison.Ordinal)
+                .ToUpperInvariant()
+                .Split(", ")
+                .Order(StringComparer.Ordinal),
+            passwords.Order(StringComparer.Ordinal)
+        );
+        var told = Environment(Services.Single(s => s.Name == "postgres").Service);
+        Assert.All(passwords, role => Assert.Equal($"${{SYNC_{role}_PASSWORD:?}}", told[$"SYNC_{role}_PASSWORD"]));
         var keys = Containers()
             .ToDictionary(
                 c => c.Owner,
@@ -318,7 +339,9 @@ public sealed partial class ContainerTests
         var probes = 0;
         foreach (
             var (owner, container) in Containers()
-                .Where(c => c.Owner.StartsWith("Deployment", StringComparison.Ordinal))
+                .Where(c =>
+                    c.Owner.StartsWith("Deployment", StringComparison.Ordinal) && c.Owner != $"Deployment {CommandLine}"
+                )
         )
         {
             var ports = Items(container["ports"]).ToDictionary(p => $"{p["name"]}", p => $"{p["containerPort"]}");
@@ -346,7 +369,7 @@ public sealed partial class ContainerTests
         Assert.Equal(9, probes);
         foreach (
             var (name, service) in OfOurs.Where(s =>
-                s.Service.Children.ContainsKey("healthcheck") is false && !IsOnce(s.Service)
+                s.Service.Children.ContainsKey("healthcheck") is false && !IsOnce(s.Service) && s.Name != CommandLine
             )
         )
             Assert.Contains(
@@ -401,10 +424,64 @@ public sealed partial class ContainerTests
         Assert.Contains($"{mount["mountPath"]}/{made.Groups["file"].Value},", example, StringComparison.Ordinal);
     }
 
+    /// <summary>People see and ask from where they are put, with their own role and never as a part of what runs.</summary>
+    [Fact]
+    public void An_operator_has_a_command_line_in_compose_and_in_kubernetes()
+    {
+        var service = Services.Single(s => s.Name == CommandLine).Service;
+        Assert.Equal([CommandLine], Items(service["profiles"]).Select(p => $"{p}"));
+        Assert.Equal("no", $"{service["restart"]}");
+        // Without a verb the image is the orchestrator itself, which this role must not be.
+        Assert.NotEmpty(Items(service["command"]));
+        Assert.Equal("kafka:9092", Environment(service)["KAFKA__BOOTSTRAP"]);
+        Assert.All(
+            Services.Where(s => s.Name != CommandLine),
+            s =>
+                Assert.DoesNotContain(
+                    Map(Merged(s.Service, "depends_on") ?? new YamlMappingNode()).Children.Keys,
+                    on => $"{on}" == CommandLine
+                )
+        );
+
+        var deployment = Objects.Single(o => $"{o["kind"]}" == "Deployment" && Name(o) == CommandLine);
+        Assert.Equal("0", $"{deployment["spec"]["replicas"]}");
+        Assert.Equal(
+            "OPERATOR_DATABASE_URL",
+            Containers()
+                .Where(c => c.Owner == $"Deployment {CommandLine}")
+                .SelectMany(c => Items(c.Container["env"]))
+                .Where(e => $"{e["name"]}" == "DATABASE__URL")
+                .Select(e => $"{e["valueFrom"]["secretKeyRef"]["key"]}")
+                .Single()
+        );
+        // What the page has people type after it is a command that there is.
+        var typed = Regex
+            .Matches(
+                Repository.Read("docs/operate.md"),
+                @"(?:--rm operator|deployment/operator -- dotnet Sync\.Orchestrator\.dll) (?<verb>.+)"
+            )
+            .Select(m => m.Groups["verb"].Value)
+            .ToList();
+        Assert.Equal(2, typed.Count);
+        Assert.All(
+            typed,
+            verb =>
+                Assert.Empty(
+                    Sync.Orchestrator.Commands.CommandLine.Root(
+                            new(TextReader.Null, TextWriter.Null, TextWriter.Null, false, false)
+                        )
+                        .Parse(verb.Split(' '))
+                        .Errors
+                )
+        );
+    }
+
     [Fact]
     public void Services_budgets_and_autoscalers_point_at_what_is_there()
     {
-        var deployments = Objects.Where(o => $"{o["kind"]}" == "Deployment").ToDictionary(Name, o => o);
+        var deployments = Objects
+            .Where(o => $"{o["kind"]}" == "Deployment" && Name(o) != CommandLine)
+            .ToDictionary(Name, o => o);
         Assert.Equal(
             ["orchestrator", "salesforce-adapter", "stripe-adapter"],
             deployments.Keys.Order(StringComparer.Ordinal)
@@ -486,7 +563,7 @@ public sealed partial class ContainerTests
             g => Assert.Equal("settings", $"{g["options"]["labels"]["app.kubernetes.io/component"]}")
         );
         Assert.Equal(
-            Objects.Where(o => $"{o["kind"]}" == "Deployment").Select(Name),
+            Objects.Where(o => $"{o["kind"]}" == "Deployment").Select(Name).Where(name => name != CommandLine),
             lines.SelectMany(l => Regex.Matches(l, "deployment/(?<name>[a-z-]+)")).Select(m => m.Groups["name"].Value)
         );
         int At(string text) => upgrade.IndexOf(text, StringComparison.Ordinal);
@@ -579,7 +656,10 @@ public sealed partial class ContainerTests
         );
 
         Assert.Equal(
-            OfOurs.Where(s => !IsOnce(s.Service)).Select(s => $"{s.Name}:8080").Order(StringComparer.Ordinal),
+            OfOurs
+                .Where(s => !IsOnce(s.Service) && s.Name != CommandLine)
+                .Select(s => $"{s.Name}:8080")
+                .Order(StringComparer.Ordinal),
             targets.Select(t => $"{t}").Order(StringComparer.Ordinal)
         );
     }

@@ -2,7 +2,7 @@
 # Gives each role the password that its process has: run once by the image of PostgreSQL, after roles.sql. Passwords reach
 # psql by its environment, so that they stand on no command line.
 set -eu
-for role in OWNER ORCHESTRATOR STRIPE SALESFORCE DASHBOARD; do
+for role in OWNER ORCHESTRATOR STRIPE SALESFORCE DASHBOARD OPERATOR; do
   eval "password=\${SYNC_${role}_PASSWORD:?is not set}"
   ROLE=sync_$(printf %s "$role" | tr '[:upper:]' '[:lower:]') PASSWORD=$password \
     psql -v ON_ERROR_STOP=1 -q -U "$POSTGRES_USER" -d "$POSTGRES_DB" <<'SQL'
