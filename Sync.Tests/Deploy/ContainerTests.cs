@@ -636,6 +636,22 @@ public sealed partial class ContainerTests
                 .SelectMany(d => d.Children.Keys),
             on => Assert.Contains($"{on}", names)
         );
+        // Nobody starts before the script has taken back what it gave with tables that were not there yet.
+        Assert.Equal(
+            ["migrate-orchestrator", "migrate-salesforce", "migrate-stripe"],
+            Map(Services.Single(s => s.Name == "roles").Service["depends_on"])
+                .Children.Where(d => $"{d.Value["condition"]}" == "service_completed_successfully")
+                .Select(d => $"{d.Key}")
+                .Order(StringComparer.Ordinal)
+        );
+        Assert.All(
+            OfOurs.Where(s => Merged(s.Service, "restart") is YamlScalarNode { Value: "unless-stopped" }),
+            s =>
+                Assert.Equal(
+                    "service_completed_successfully",
+                    $"{Merged(s.Service, "depends_on")!["roles"]["condition"]}"
+                )
+        );
         // Whoever is waited for until it is healthy says so.
         Assert.All(
             Services

@@ -34,6 +34,8 @@ public sealed class TestRoles : IAsyncDisposable
         foreach (var role in (string[])[Owner, Orchestrator, Stripe, Salesforce, Dashboard, Operator])
             await roles.Postgres.Execute($"alter role {roles.Name(role)} password '{roles._password}'");
         await roles.Migrate();
+        // As people are told to: what is taken from single tables is taken once they are there.
+        await roles.Script();
         return roles;
     }
 

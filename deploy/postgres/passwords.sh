@@ -1,6 +1,6 @@
 #!/bin/sh
-# Gives each role the password that its process has: run once by the image of PostgreSQL, after roles.sql. Passwords reach
-# psql by its environment, so that they stand on no command line.
+# Gives each role the password that its process has: run by the image of PostgreSQL when its volume is made, and after every
+# migration, each time after roles.sql. Passwords reach psql by its environment, so that they stand on no command line.
 set -eu
 for role in OWNER ORCHESTRATOR STRIPE SALESFORCE DASHBOARD OPERATOR; do
   eval "password=\${SYNC_${role}_PASSWORD:?is not set}"

@@ -2,7 +2,8 @@
 --
 --   psql -v ON_ERROR_STOP=1 -d sync -f roles.sql       as a superuser or as one who may create roles, in the database of Sync
 --
--- It may run as often as you like, also over an existing installation and after every upgrade. Roles get no password here:
+-- It runs before the first migration and again after each: what it takes from single tables it can take only once they are
+-- there. It may run as often as you like, also over an existing installation. Roles get no password here:
 -- alter role sync_stripe password '...'. Another prefix than sync_ for a second installation on the same server:
 -- PGOPTIONS='-c sync.prefix=test_'. Adapters whose tables are in another database: run it there too.
 --
