@@ -93,7 +93,9 @@ static class Failures
             // Our tables, columns, functions or rights are not there: whoever runs another message meets the same.
             "42P01" or "42703" or "42883" or "42501" or "3F000" => FailureClass.Unavailable,
             "57P01" or "57P02" or "57P03" or "25P03" or "57P05" => FailureClass.Unavailable,
+            // 28: a password that was changed, or a role that may not sign in; no message is at fault.
             _ when state.StartsWith("08", StringComparison.Ordinal)
+                    || state.StartsWith("28", StringComparison.Ordinal)
                     || state.StartsWith("53", StringComparison.Ordinal) => FailureClass.Unavailable,
             _ => FailureClass.Deterministic,
         };

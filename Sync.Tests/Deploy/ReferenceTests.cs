@@ -264,7 +264,7 @@ public sealed partial class ReferenceTests(RolesTests.Installed installed) : ICl
     {
         var text = Page(
             "Events",
-            "What happened has one code for each cause and operation; with `direction` and `system` beside it, it is told apart everywhere: as `code` in `dashboard.timeline`, in the metric `sync.orchestrator.events`, as an event of the span, and in log event 1060 (level Debug). The code of a dead letter is its `reason_code` in `dashboard.dead_letters`, `reason` in the metric `sync.kernel.dead_letters`, the event of its span, and in log event 4120."
+            "What happened has one code for each cause and operation; with `direction` and `system` beside it, it is told apart everywhere: as `code` in `dashboard.timeline`, in the metric `sync.orchestrator.events`, as an event of the span, and in log event 1060 (level Debug). The code of a dead letter is its `reason_code` in `dashboard.dead_letters`, `reason` in the metric `sync.kernel.dead_letters`, the event of its span, and in log event 4120. Codes that vendors answer with have [a page of their own](../vendor-errors.md)."
         );
         text.Append("\n## Codes\n\n| code | direction | |\n|---|---|---|\n");
         foreach (var code in typeof(Codes).GetFields(BindingFlags.Static | BindingFlags.Public))
