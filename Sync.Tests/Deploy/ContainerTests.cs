@@ -468,7 +468,7 @@ public sealed partial class ContainerTests
             verb =>
                 Assert.Empty(
                     Sync.Orchestrator.Commands.CommandLine.Root(
-                            new(TextReader.Null, TextWriter.Null, TextWriter.Null, false, false)
+                            new(TextReader.Null, TextWriter.Null, TextWriter.Null, false, false, false)
                         )
                         .Parse(verb.Split(' '))
                         .Errors
