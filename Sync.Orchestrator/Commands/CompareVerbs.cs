@@ -19,10 +19,6 @@ static class CompareVerbs
 {
     const string S = OrchestratorDb.Schema;
 
-    /// <summary>Records that one call of Salesforce's sObject Collections takes; Stripe's calls take one.</summary>
-    const string SalesforceWrites = "200";
-    const string SalesforceReads = "2000";
-
     const string Listing = "listing";
     const string Closing = "closing";
 
@@ -485,14 +481,10 @@ static class CompareVerbs
         var costs = await Rows.Read(
             session.Database,
             $"""
-            select system, operation, objects, ceil(objects::numeric / records)::bigint as least_calls, objects as most_calls
-              from (select split_part(k.key, ' ', 1) as system, split_part(k.key, ' ', 2) as operation,
-                           sum(k.value::bigint)::bigint as objects
-                      from {S}.comparison_finding f cross join lateral jsonb_each_text(f.costs) k
-                     where f.comparison_id = $1 group by 1, 2) c
-             cross join lateral (select case when system <> '{SystemNames.Salesforce}' then 1 when operation = 'read' then {SalesforceReads}
-                                           else {SalesforceWrites} end as records) r
-             order by system, operation
+            select split_part(k.key, ' ', 1) as system, split_part(k.key, ' ', 2) as operation,
+                   sum(k.value::bigint)::bigint as most_calls
+              from {S}.comparison_finding f cross join lateral jsonb_each_text(f.costs) k
+             where f.comparison_id = $1 group by 1, 2 order by 1, 2
             """,
             ViewVerbs.MaxLimit,
             cancellationToken,
@@ -535,9 +527,9 @@ static class CompareVerbs
                 if (costs.Items.Count > 0)
                 {
                     output.Line(
-                        "What it costs, in API calls (the product is asked by messages). The least is with full calls, the most with one record each:"
+                        "What it costs, in API calls at most (the product is asked by messages). A vendor whose calls carry many records needs fewer:"
                     );
-                    costs.Print(output, "system", "operation", "objects", "least_calls", "most_calls");
+                    costs.Print(output, "system", "operation", "most_calls");
                 }
 
                 if (findings.Items.Count > 0)

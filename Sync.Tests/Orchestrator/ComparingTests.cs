@@ -293,12 +293,10 @@ public sealed class ComparingTests(CommandLineStage stage) : IClassFixture<Comma
             classes.OrderBy(c => c.Key, StringComparer.Ordinal).ToDictionary()
         );
         Assert.Equal((8, 1), ((long)said["seen"]!, (long)said["same"]!));
-        var calls = said["calls"]!.AsArray().Select(c => $"{c!["system"]} {c["operation"]} {c["objects"]}").ToList();
+        var calls = said["calls"]!.AsArray().Select(c => $"{c!["system"]} {c["operation"]} {c["mostCalls"]}").ToList();
         Assert.Contains("product create 1", calls);
         Assert.Contains("billing create 1", calls);
         Assert.Contains("crm read 8", calls);
-        // Each of these systems takes one record a call.
-        Assert.All(said["calls"]!.AsArray(), c => Assert.Equal((long)c!["objects"]!, (long)c["leastCalls"]!));
         // The conflict: what the object says otherwise gives way to the golden record.
         Assert.Contains(
             said["findings"]!.AsArray(),
