@@ -27,7 +27,7 @@ sealed class ComparisonCloser(
     /// <summary>For lists that ended in another replica, or before a restart.</summary>
     static readonly TimeSpan Look = TimeSpan.FromSeconds(5);
 
-    /// <summary>Of one statement: some hundred times what a million customers take.</summary>
+    /// <summary>Of one statement, far beyond what it takes: it only ends one that would never end.</summary>
     static readonly TimeSpan Bound = TimeSpan.FromHours(1);
 
     /// <summary>
