@@ -154,6 +154,9 @@ public sealed partial class DoorTests
 
         void Add(string? line)
         {
+            // The end of a stream is no line: standard output may end before the one line of standard error comes.
+            if (line is null)
+                return;
             lock (_said)
                 _said.Append(line).Append('\n');
         }
