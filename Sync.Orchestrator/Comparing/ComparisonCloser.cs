@@ -34,7 +34,7 @@ sealed class ComparisonCloser(
     /// What only the whole list tells, one statement after the other. $1 the comparison, $2 the system. Whoever changed since
     /// the comparison began may have done so behind the list's back, and is not called missing.
     /// </summary>
-    static readonly string[] CloseSql =
+    internal static readonly string[] CloseSql =
     [
             // Linked, without our id on it: found by the slot that names it.
             $"""
@@ -168,6 +168,7 @@ sealed class ComparisonCloser(
             (id, system, apply) = (row.GetGuid(0), row.GetString(1), row.GetBoolean(2));
         }
 
+        await Prepare(connection, cancellationToken);
         foreach (var statement in CloseSql)
         {
             await using var command = new NpgsqlCommand(statement, connection)
@@ -185,5 +186,15 @@ sealed class ComparisonCloser(
         await transaction.CommitAsync(cancellationToken);
         outbox.Signal();
         return true;
+    }
+
+    /// <summary>
+    /// What the comparison listed is newer than the table's statistics: the planner believes that it holds a row or two, and
+    /// compares every finding with every other. Each statement goes over all of them once, so hashing is right for any size.
+    /// </summary>
+    internal static async Task Prepare(NpgsqlConnection connection, CancellationToken cancellationToken)
+    {
+        await using var command = new NpgsqlCommand("set local enable_nestloop = off", connection);
+        await command.ExecuteNonQueryAsync(cancellationToken);
     }
 }

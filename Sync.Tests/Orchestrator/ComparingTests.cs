@@ -372,6 +372,47 @@ public sealed class ComparingTests(CommandLineStage stage) : IClassFixture<Comma
         Assert.Equal(1, (long)(await run)["systems"]![0]!["seen"]!);
     }
 
+    /// <summary>A list is compared right after it was written, when the planner's statistics know nothing of it.</summary>
+    [Fact]
+    public async Task A_list_that_statistics_do_not_know_is_not_compared_row_by_row_with_itself()
+    {
+        await using var database = await OrchestratorDatabase.Create();
+        var (before, id) = (Guid.NewGuid(), Guid.NewGuid());
+        foreach (
+            var (comparison, system, statistics) in ((Guid, string, string)[])
+                [(before, "billing", "analyze sync.comparison_finding"), (id, "crm", "")]
+        )
+            await database.Postgres.Execute(
+                $"""
+                insert into sync.comparison (id, system, kind, apply, requested_by, asked_at, state)
+                values ('{comparison}', '{system}', 'reconcile', false, 'test', now(), 'closing');
+                insert into sync.comparison_finding (comparison_id, subject, external_id, class)
+                select '{comparison}', 'object:' || n, n, 'same' from generate_series(1, 5000) n;
+                {statistics}
+                """
+            );
+
+        await using var connection = await database.Postgres.DataSource.OpenConnectionAsync();
+        await using var transaction = await connection.BeginTransactionAsync();
+        await ComparisonCloser.Prepare(connection, CancellationToken.None);
+        foreach (
+            var statement in ComparisonCloser.CloseSql.Where(s =>
+                s.StartsWith("update sync.comparison_finding", StringComparison.Ordinal)
+            )
+        )
+        {
+            await using var explain = new NpgsqlCommand($"explain {statement}", connection);
+            explain.Parameters.Add(new() { Value = id });
+            if (statement.Contains("$2", StringComparison.Ordinal))
+                explain.Parameters.Add(new() { Value = "crm" });
+            List<string> plan = [];
+            await using (var reader = await explain.ExecuteReaderAsync())
+                while (await reader.ReadAsync())
+                    plan.Add(reader.GetString(0));
+            Assert.DoesNotContain("Nested Loop", string.Join('\n', plan), StringComparison.Ordinal);
+        }
+    }
+
     [Fact]
     public async Task An_import_hands_every_strangers_object_over_once_and_says_what_became_of_it()
     {
