@@ -2,6 +2,7 @@ using System.CommandLine;
 using Spectre.Console;
 using Sync.Benchmarks.Figures;
 using Sync.Benchmarks.Kernel;
+using Sync.Benchmarks.Simulation;
 using Sync.Benchmarks.Stack;
 using Sync.Sandbox.Stack;
 
@@ -21,7 +22,7 @@ static class BenchCommand
         };
         var rounds = new Option<int?>("--rounds")
         {
-            Description = $"Rounds of the kernel's benchmark, {Rounds} unless said",
+            Description = $"Rounds of the kernel's benchmark and of the simulation, {Rounds} unless said",
             Recursive = true,
         };
         var root = new RootCommand("Measures Sync, and writes docs/figures.md; needs a machine that does nothing else")
@@ -67,6 +68,12 @@ static class BenchCommand
                 "The orchestrator with a large table",
                 (bench, options, cancelled) =>
                     new ScaleBenchmark(bench.Postgres, bench.LogFolder, bench.Progress).Run(options.Quick, cancelled)
+            ),
+            new(
+                "simulation",
+                "Random schedules of the shipped code",
+                (bench, options, cancelled) =>
+                    new SimulationBenchmark(bench.Progress).Run(options.Quick, options.Rounds, cancelled)
             ),
         ];
         foreach (var one in all)
