@@ -22,6 +22,12 @@ static class CompareVerbs
     const string Listing = "listing";
     const string Closing = "closing";
 
+    /// <summary>Whether a finding f of the comparison c is one that is acted on. $2 what an import acts on, $3 what a repair does.</summary>
+    const string IsActedOn = $"""
+        case c.kind when 'import' then f.class = any($2)
+             else f.class = any($3) or (f.class = '{FindingClasses.Link}' and f.carries_id) end
+        """;
+
     /// <summary>A list of millions is compared as a whole for minutes, in which no number moves.</summary>
     static readonly TimeSpan ClosingWait = TimeSpan.FromMinutes(15);
 
@@ -333,9 +339,7 @@ static class CompareVerbs
             $"""
             select id, system, state, seen, same, applied, asked_at,
                    case when apply and state not in ('{Listing}', '{Closing}')
-                        then (select count(*) from {S}.comparison_finding f where f.comparison_id = c.id and
-                              case c.kind when 'import' then f.class = any($2)
-                                   else f.class = any($3) or (f.class = '{FindingClasses.Link}' and f.carries_id) end)
+                        then (select count(*) from {S}.comparison_finding f where f.comparison_id = c.id and {IsActedOn})
                         else 0 end as to_apply
               from {S}.comparison c where id = any($1) order by system
             """,
@@ -478,18 +482,29 @@ static class CompareVerbs
             cancellationToken,
             run.Id
         );
-        var costs = await Rows.Read(
+        // What is left alone costs nothing.
+        var asked = await Rows.Read(
             session.Database,
             $"""
             select split_part(k.key, ' ', 1) as system, split_part(k.key, ' ', 2) as operation,
-                   sum(k.value::bigint)::bigint as most_calls
-              from {S}.comparison_finding f cross join lateral jsonb_each_text(f.costs) k
-             where f.comparison_id = $1 group by 1, 2 order by 1, 2
+                   sum(k.value::bigint)::bigint as objects
+              from {S}.comparison c join {S}.comparison_finding f on f.comparison_id = c.id
+             cross join lateral jsonb_each_text(f.costs) k
+             where c.id = $1 and {IsActedOn} group by 1, 2
             """,
             ViewVerbs.MaxLimit,
             cancellationToken,
-            run.Id
+            run.Id,
+            NextPiece.OfImport,
+            NextPiece.OfLinked
         );
+        var costs = new CallCosts(session.Config);
+        foreach (var row in asked.Items)
+            costs.Add(
+                (string)asked.Value(row, "system")!,
+                (string)asked.Value(row, "operation")!,
+                (long)asked.Value(row, "objects")!
+            );
         // What is plainly a create or a plain link needs no look; what does comes first.
         var findings = await Rows.Read(
             session.Database,
@@ -511,11 +526,11 @@ static class CompareVerbs
             ["same"] = run.Same,
             ["applied"] = run.Applied,
             ["classes"] = classes.ToJson(),
-            ["calls"] = costs.ToJson(),
             ["findings"] = findings.ToJson(),
             ["more"] = findings.More,
             ["results"] = results,
         };
+        costs.AddTo(json);
         return new(
             json,
             output =>
@@ -524,14 +539,7 @@ static class CompareVerbs
                     output.Line($"{run.Seen} objects, and all are as the golden record says.");
                 else
                     classes.Print(output, "class", "objects", "with_differences");
-                if (costs.Items.Count > 0)
-                {
-                    output.Line(
-                        "What it costs, in API calls at most (the product is asked by messages). A vendor whose calls carry many records needs fewer:"
-                    );
-                    costs.Print(output, "system", "operation", "most_calls");
-                }
-
+                costs.Print(output);
                 if (findings.Items.Count > 0)
                     findings.Print(output, "class", "external_id", "customer_id", "paths");
                 if (findings.More)

@@ -60,7 +60,7 @@ sealed class ComparisonCloser(
             $"""
             update {S}.comparison_finding f
                set class = '{FindingClasses.Duplicate}', customer_id = first.customer_id, paths = array[]::text[],
-                   costs = jsonb_build_object($2::text || ' read', 1)
+                   costs = jsonb_build_object($2::text || ' read', case when f.carries_id then 2 else 1 end)
               from (select subject, customer_id, email_key, class,
                            min(subject) over by_customer as of_customer, min(subject) over by_email as of_email
                       from {S}.comparison_finding

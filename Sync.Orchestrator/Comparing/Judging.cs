@@ -80,6 +80,12 @@ static class Judging
 {
     static readonly Dictionary<string, int> Nothing = [];
 
+    /// <summary>
+    /// An object that carries an id is read twice: where nobody knows whose it is, and once more in the lane of the customer
+    /// that it names, where no other work of that customer gets between the look and its report.
+    /// </summary>
+    const int LooksAtCarrier = 2;
+
     /// <param name="carried">The customer whose id it carries, as a copy; null where there is none.</param>
     /// <param name="candidates">Customers with its e-mail, as copies; asked only where it carries no id.</param>
     public static Finding Judge(
@@ -93,15 +99,15 @@ static class Judging
     {
         if (!string.IsNullOrEmpty(o.CustomerId))
             return carried is null
-                ? new(FindingClasses.UnknownCustomer, o.CustomerId, [], Reads(system))
+                ? new(FindingClasses.UnknownCustomer, o.CustomerId, [], Reads(system, o))
                 : JudgeCarrier(system, o, carried, rules, moment);
         if (rules.OneWay)
-            return new(FindingClasses.OneWay, null, [], Reads(system));
+            return new(FindingClasses.OneWay, null, [], Reads(system, o));
         return candidates switch
         {
             [] => Mint(system, o, rules, moment),
             [var only] => Take(system, o, only, rules, moment),
-            _ => new(FindingClasses.Ambiguous, null, [], Reads(system)),
+            _ => new(FindingClasses.Ambiguous, null, [], Reads(system, o)),
         };
     }
 
@@ -111,7 +117,7 @@ static class Judging
         switch (sync.Stage())
         {
             case Stage.Merged:
-                return new(FindingClasses.Link, sync.System(SystemNames.Product).Ext, [], Reads(system));
+                return new(FindingClasses.Link, sync.System(SystemNames.Product).Ext, [], Reads(system, o));
             case Stage.Removing or Stage.Removed:
                 return new(
                     state.Ext != o.ExternalId ? FindingClasses.Removed
@@ -182,9 +188,11 @@ static class Judging
             .Select(field => field.Path)
             .ToList();
         var decision = Linking.Link(sync, Ask(system, o, customer, minted: false), rules);
-        return decision.Messages.OfType<ObjectParked>().Any()
-            ? new(FindingClasses.Duplicate, customer, [], Reads(system))
-            : new(FindingClasses.Link, customer, different, Costs(system, Pumping.Pump(sync, rules, moment)));
+        if (decision.Messages.OfType<ObjectParked>().Any())
+            return new(FindingClasses.Duplicate, customer, [], Reads(system, o));
+        // Its own id need not be written on it.
+        sync.System(system).IdOnObject = o.CustomerId == customer;
+        return new(FindingClasses.Link, customer, different, Costs(system, o, Pumping.Pump(sync, rules, moment)));
     }
 
     /// <summary>A customer is made, the product agrees, and every other vendor gets an object.</summary>
@@ -205,7 +213,7 @@ static class Judging
         foreach (var (path, value) in sync.Golden)
             product.Base[path] = product.At[path] = value;
         sync.CurrentState = nameof(Stage.Live);
-        return new(FindingClasses.Create, id, [], Costs(system, proposed.With(Pumping.Pump(sync, rules, moment))));
+        return new(FindingClasses.Create, id, [], Costs(system, o, proposed.With(Pumping.Pump(sync, rules, moment))));
     }
 
     static LinkObject Ask(string system, ListedObject o, string customer, bool minted) =>
@@ -218,15 +226,19 @@ static class Judging
             Minted = minted,
         };
 
-    static Dictionary<string, int> Reads(string system) => new() { [$"{system} read"] = 1 };
+    static Dictionary<string, int> Reads(string system, ListedObject o) =>
+        new()
+        {
+            [$"{system} {MostCalls.NameOf(Operation.Read)}"] = string.IsNullOrEmpty(o.CustomerId) ? 1 : LooksAtCarrier,
+        };
 
-    /// <summary>What is asked for, and the look at the object itself. An update looks first, too.</summary>
-    static Dictionary<string, int> Costs(string system, Decision decision)
+    /// <summary>What is asked for, and the look at the object itself. <see cref="MostCalls"/> says how many calls each is.</summary>
+    static Dictionary<string, int> Costs(string system, ListedObject o, Decision decision)
     {
-        var costs = Reads(system);
+        var costs = Reads(system, o);
         void Count(string name, Operation operation)
         {
-            var what = $"{name} {operation.ToString().ToLowerInvariant()}";
+            var what = $"{name} {MostCalls.NameOf(operation)}";
             costs[what] = costs.GetValueOrDefault(what) + 1;
         }
 
@@ -236,8 +248,6 @@ static class Judging
             {
                 case PushCustomer push:
                     Count(push.System, push.Operation);
-                    if (push.Operation == Operation.Update)
-                        Count(push.System, Operation.Read);
                     break;
                 case CreateCustomer:
                     Count(SystemNames.Product, Operation.Create);
