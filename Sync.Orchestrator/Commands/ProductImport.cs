@@ -4,9 +4,13 @@ using System.Text.Json.Nodes;
 using Confluent.Kafka;
 using Sync.Contracts;
 using Sync.Contracts.Customers;
+using Sync.Contracts.Systems;
 using Sync.Messaging.Kafka;
 using Sync.Messaging.Offsets;
 using Sync.Messaging.Wire;
+using Sync.Orchestrator.Comparing;
+using Sync.Orchestrator.Customers;
+using Sync.Orchestrator.Customers.Merging;
 using Sync.Orchestrator.Storage;
 
 namespace Sync.Orchestrator.Commands;
@@ -25,64 +29,95 @@ static class ProductImport
     /// <summary>Customers of one statement.</summary>
     const int Piece = 1_000;
 
+    /// <summary>Customers that are held at a time, about 100 bytes each; of more the topic is read again for the others.</summary>
+    const int AtOnce = 1_000_000;
+
+    /// <summary>What only the vendors' own lists tell.</summary>
+    static readonly string[] NotKnown = ["links", "conflicts"];
+
     static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(500);
     static readonly TimeSpan Silence = TimeSpan.FromSeconds(20);
     static readonly TimeSpan Look = TimeSpan.FromMilliseconds(300);
 
-    /// <param name="Deleted">What the newest record of the customer says.</param>
-    readonly record struct Newest(long Revision, bool Deleted, TopicPartitionOffset At);
-
     public static async Task<int> Run(Session session, bool dryRun, bool yes, CancellationToken cancellationToken)
     {
-        Dictionary<string, Newest> customers = new(StringComparer.Ordinal);
         SortedDictionary<string, long> refusals = new(StringComparer.Ordinal);
         var decoder = new MessageDecoder(
             session.Services.GetRequiredService<MessageCatalog>(),
             session.Services.GetServices<IRecordReader>()
         );
-        var (records, truncated) = Read(
-            session,
-            record => Note(customers, refusals, decoder, record),
-            cancellationToken
-        );
-        var standings = await Standings(session, customers, cancellationToken);
-        var vendors = session.Config.Systems.Keys.Where(s => s != SystemNames.Product).ToList();
+        var newest = new NewestRecords(AtOnce);
+        var costs = new CallCosts(session.Config);
+        var found = new Standing();
+        Dictionary<int, long>? passed = null;
+        var (records, truncated, reads) = (0L, 0, 0);
+        do
+        {
+            // Each time it is the same topic, and counted once.
+            var isFirst = reads++ == 0;
+            var read = Read(
+                session,
+                record => Note(newest, isFirst ? refusals : null, decoder, record),
+                cancellationToken
+            );
+            if (isFirst)
+                (records, truncated) = read;
+            passed ??= await Passed(session, cancellationToken);
+            found.Add(await Standings(session, newest.Customers, passed, costs, cancellationToken));
+        } while (newest.Next());
+
+        var standing = found;
         var sent = 0;
-        if (!dryRun && standings.Lacking.Count > 0)
+        if (!dryRun && found.Lacking > 0)
         {
             Confirmation.Ask(
                 session,
                 yes,
-                $"{standings.New} customers of the topic are unknown and {standings.Newer} have moved on. What the orchestrator has passed over is sent again.",
+                $"{found.New} customers of the topic are unknown and {found.Newer} have moved on. What the orchestrator has passed over is sent again.",
                 "yes"
             );
-            sent = await SendAgain(session, standings.Lacking, cancellationToken);
-            standings = await Settle(session, customers, standings, cancellationToken);
+            standing = new Standing();
+            passed = await Passed(session, cancellationToken);
+            // Of a topic with several shares only the last is in memory.
+            if (reads > 1)
+                newest = new NewestRecords(AtOnce);
+            do
+            {
+                if (reads > 1)
+                    Read(session, record => Note(newest, null, decoder, record), cancellationToken);
+                var share = await Standings(session, newest.Customers, passed, null, cancellationToken);
+                sent += SendAgain(session, share.ToSend, cancellationToken);
+                standing.Add(await Settle(session, newest.Customers, share, cancellationToken));
+            } while (newest.Next());
         }
 
         if (session.Output.Json)
         {
-            session.Output.Document(
-                new JsonObject
-                {
-                    ["system"] = SystemNames.Product,
-                    ["topic"] = Topic(session),
-                    ["records"] = records,
-                    ["notUnderstood"] = new JsonObject(
-                        refusals.Select(r => KeyValuePair.Create(r.Key, (JsonNode?)JsonValue.Create(r.Value)))
-                    ),
-                    ["customers"] = customers.Count,
-                    ["known"] = standings.Known,
-                    ["new"] = standings.New,
-                    ["newer"] = standings.Newer,
-                    ["deleted"] = standings.Deleted,
-                    ["truncatedPartitions"] = truncated,
-                    ["sentAgain"] = sent,
-                    ["creates"] = new JsonObject(
-                        vendors.Select(v => KeyValuePair.Create(v, (JsonNode?)JsonValue.Create(standings.New)))
-                    ),
-                }
-            );
+            var document = new JsonObject
+            {
+                ["system"] = SystemNames.Product,
+                ["topic"] = Topic(session),
+                ["records"] = records,
+                ["notUnderstood"] = new JsonObject(
+                    refusals.Select(r => KeyValuePair.Create(r.Key, (JsonNode?)JsonValue.Create(r.Value)))
+                ),
+                ["customers"] = standing.Customers,
+                ["known"] = standing.Known,
+                ["inStep"] = standing.InStep,
+                ["new"] = standing.New,
+                ["newer"] = standing.Newer,
+                ["deleted"] = standing.Deleted,
+                ["truncatedPartitions"] = truncated,
+                ["toSendAgain"] = found.PassedOver,
+                ["sentAgain"] = sent,
+                ["creates"] = new JsonObject(
+                    Vendors(session)
+                        .Select(v => KeyValuePair.Create(v, (JsonNode?)JsonValue.Create(standing.Creates(v))))
+                ),
+                ["notKnown"] = new JsonArray([.. NotKnown.Select(n => (JsonNode?)JsonValue.Create(n))]),
+            };
+            costs.AddTo(document);
+            session.Output.Document(document);
         }
         else
         {
@@ -90,15 +125,25 @@ static class ProductImport
                 dryRun ? "An import from the product would do this. Nothing was changed." : "Import from the product"
             );
             session.Output.Line(
-                $"{records} records of {customers.Count} customers: {standings.Known} known as they are, {standings.New} unknown, {standings.Newer} with a newer revision, {standings.Deleted} deleted."
+                $"{records} records of {standing.Customers} customers: {standing.Known} known as they are ({standing.InStep} of them in step everywhere), {standing.New} unknown, {standing.Newer} with a newer revision, {standing.Deleted} deleted."
             );
             if (refusals.Count > 0)
                 session.Output.Line(
                     $"{refusals.Values.Sum()} records were not understood ({string.Join(", ", refusals.Select(r => $"{r.Value} {r.Key}"))}) and count for no customer; the orchestrator dead-letters such records (./sync dead-letters)."
                 );
-            if (standings.New > 0)
+            if (dryRun && found.Lacking > 0)
                 session.Output.Line(
-                    $"Each unknown one becomes an object in {string.Join(", ", vendors)}, or is linked to the one there that has its e-mail and is nobody's."
+                    $"{found.PassedOver} records were passed over and would be sent again, unchanged; {found.Lacking - found.PassedOver} the orchestrator has not reached yet, and reads without an import."
+                );
+            if (standing.New > 0)
+                session.Output.Line(
+                    $"Each unknown one becomes an object in {string.Join(", ", Vendors(session))}, or is linked to the one there that carries its id, or that has its e-mail and is nobody's."
+                );
+            if (dryRun)
+                costs.Print(session.Output);
+            if (dryRun && found.New > 0)
+                session.Output.Line(
+                    $"Not known: {string.Join(" and ", NotKnown)}. Only a vendor's own list tells which of the unknown ones it has already, and the look comes when they are created there; the calls above count every one as if it were there. {string.Join(", ", Vendors(session).Select(v => $"./sync import --from {v} --dry-run"))} compares a vendor's list with the customers that are known when it runs: an object of one that is not known yet counts there as create, or as unknown-customer where it carries the id."
                 );
             if (truncated > 0)
                 session.Output.Line(
@@ -108,8 +153,11 @@ static class ProductImport
                 session.Output.Line($"{sent} records were sent again, unchanged.");
         }
 
-        return dryRun || standings.Lacking.Count == 0 ? ExitCodes.Done : ExitCodes.Pending;
+        return dryRun || standing.Lacking == 0 ? ExitCodes.Done : ExitCodes.Pending;
     }
+
+    static IEnumerable<string> Vendors(Session session) =>
+        session.Config.Systems.Keys.Where(s => s != SystemNames.Product);
 
     /// <summary>Where the orchestrator hears of the product.</summary>
     static string Topic(Session session) =>
@@ -180,9 +228,10 @@ static class ProductImport
     }
 
     /// <summary>What cannot be read is the orchestrator's to dead-letter; what tells of no customer's state is passed over.</summary>
+    /// <param name="refusals">Null where they were counted before.</param>
     static void Note(
-        Dictionary<string, Newest> customers,
-        SortedDictionary<string, long> refusals,
+        NewestRecords newest,
+        SortedDictionary<string, long>? refusals,
         MessageDecoder decoder,
         ConsumeResult<byte[], byte[]> record
     )
@@ -195,7 +244,7 @@ static class ProductImport
         );
         if (decoded.Refusal is { } refusal)
         {
-            refusals[refusal.Code] = refusals.GetValueOrDefault(refusal.Code) + 1;
+            refusals?[refusal.Code] = refusals.GetValueOrDefault(refusal.Code) + 1;
             return;
         }
 
@@ -205,70 +254,161 @@ static class ProductImport
             CustomerDeleted gone => (gone.CustomerId, gone.Revision, true),
             _ => (null, 0, false),
         };
-        if (id is not null && !(customers.TryGetValue(id, out var known) && known.Revision >= revision))
-            customers[id] = new(revision, deleted, record.TopicPartitionOffset);
+        if (id is not null)
+            newest.Note(
+                CustomerIds.CorrelationId(id),
+                new(revision, deleted, record.Partition.Value, record.Offset.Value)
+            );
     }
 
-    /// <param name="Lacking">Records whose customer is unknown, or known as of an earlier one.</param>
-    sealed record Standing(int Known, int New, int Newer, int Deleted, IReadOnlySet<TopicPartitionOffset> Lacking);
+    /// <summary>What the topic's customers are to what is known.</summary>
+    sealed class Standing
+    {
+        readonly Dictionary<string, int> _creates = new(StringComparer.Ordinal);
 
+        public int Known { get; set; }
+
+        /// <summary>Of the known ones, those that no system is behind and nobody waits for.</summary>
+        public int InStep { get; set; }
+        public int New { get; set; }
+        public int Newer { get; set; }
+        public int Deleted { get; set; }
+
+        /// <summary>Of the lacking ones, those whose record the orchestrator does not come to any more.</summary>
+        public int PassedOver { get; set; }
+
+        /// <summary>Their records; of one share, not of a sum.</summary>
+        public HashSet<(int Partition, long Offset)> ToSend { get; } = [];
+
+        /// <summary>Customers that are unknown, or known as of an earlier record.</summary>
+        public int Lacking => New + Newer;
+
+        public int Customers => Known + New + Newer + Deleted;
+
+        public int Creates(string vendor) => _creates.GetValueOrDefault(vendor);
+
+        public void Create(string vendor, int customers = 1) =>
+            _creates[vendor] = _creates.GetValueOrDefault(vendor) + customers;
+
+        public void Add(Standing share)
+        {
+            Known += share.Known;
+            InStep += share.InStep;
+            New += share.New;
+            Newer += share.Newer;
+            Deleted += share.Deleted;
+            PassedOver += share.PassedOver;
+            foreach (var (vendor, customers) in share._creates)
+                Create(vendor, customers);
+        }
+    }
+
+    /// <param name="passed">What <see cref="Passed"/> said; null where nothing is to be sent.</param>
+    /// <param name="costs">Gets what following the newest records would ask vendors for; null where it was counted before.</param>
     static async Task<Standing> Standings(
         Session session,
-        Dictionary<string, Newest> customers,
+        IReadOnlyDictionary<Guid, NewestRecord> customers,
+        Dictionary<int, long>? passed,
+        CallCosts? costs,
         CancellationToken cancellationToken
     )
     {
-        var (known, unknown, newer, deleted) = (0, 0, 0, 0);
-        HashSet<TopicPartitionOffset> lacking = [];
+        var standing = new Standing();
         foreach (var piece in customers.Chunk(Piece))
         {
             var rows = await Rows.Read(
                 session.Database,
                 $"""
-                select customer_id, coalesce((systems #>> array['systems', '{SystemNames.Product}', 'obs'])::bigint, 0) as revision
+                select correlation_id, current_state, behind = array[]::text[] and attention is null as in_step,
+                       coalesce((systems #>> array['systems', '{SystemNames.Product}', 'obs'])::bigint, 0) as revision,
+                       array(select key from jsonb_each(systems -> 'systems') where value ->> 'ext' is not null) as linked
                   from {S}.customer where correlation_id = any($1)
                 """,
                 Piece,
                 cancellationToken,
-                piece.Select(c => CustomerIds.CorrelationId(c.Key)).ToArray()
+                piece.Select(c => c.Key).ToArray()
             );
-            var seen = rows.Items.ToDictionary(
-                r => (string)rows.Value(r, "customer_id")!,
-                r => (long)rows.Value(r, "revision")!,
-                StringComparer.Ordinal
-            );
+            var seen = rows.Items.ToDictionary(r => (Guid)rows.Value(r, "correlation_id")!);
             foreach (var (id, newest) in piece)
             {
-                var has = seen.TryGetValue(id, out var revision);
-                if (has && revision >= newest.Revision)
-                    known++;
-                else if (!has && newest.Deleted)
-                    deleted++;
-                else
+                var row = seen.GetValueOrDefault(id);
+                if (row is not null && (long)rows.Value(row, "revision")! >= newest.Revision)
                 {
-                    if (has)
-                        newer++;
-                    else
-                        unknown++;
-                    lacking.Add(newest.At);
+                    standing.Known++;
+                    if ((bool)rows.Value(row, "in_step")!)
+                        standing.InStep++;
+                    continue;
                 }
+
+                if (row is null && newest.Deleted)
+                {
+                    standing.Deleted++;
+                    continue;
+                }
+
+                if (row is null)
+                    standing.New++;
+                else
+                    standing.Newer++;
+                if (newest.Offset < passed?.GetValueOrDefault(newest.Partition))
+                {
+                    standing.PassedOver++;
+                    standing.ToSend.Add((newest.Partition, newest.Offset));
+                }
+
+                Follow(
+                    session,
+                    standing,
+                    costs,
+                    row is null ? null : (string)rows.Value(row, "current_state")!,
+                    row is null ? [] : (string[])rows.Value(row, "linked")!,
+                    newest.Deleted
+                );
             }
         }
 
-        return new(known, unknown, newer, deleted, lacking);
+        return standing;
     }
 
-    /// <summary>What the orchestrator has not reached yet it will; what it has passed is sent once more, as it is.</summary>
-    static async Task<int> SendAgain(
+    /// <summary>
+    /// What every vendor is asked for at most once the orchestrator knows this record. Which fields are another than there is not
+    /// looked at: a record that is newer has a difference as a rule.
+    /// </summary>
+    static void Follow(
         Session session,
-        IReadOnlySet<TopicPartitionOffset> lacking,
-        CancellationToken cancellationToken
+        Standing standing,
+        CallCosts? costs,
+        string? state,
+        string[] linked,
+        bool deleted
     )
+    {
+        // The record of one that is removed is dropped, unless it begins a new life.
+        var isOver = state is nameof(Stage.Removing) or nameof(Stage.Removed) or nameof(Stage.Merged);
+        if (isOver && !(state == nameof(Stage.Removed) && session.Services.GetRequiredService<Rules>().AllowRecreate))
+            return;
+        foreach (var vendor in Vendors(session))
+        {
+            var isLinked = !isOver && linked.Contains(vendor);
+            if (deleted && !isLinked)
+                continue;
+            var operation =
+                deleted ? Operation.Delete
+                : isLinked ? Operation.Update
+                : Operation.Create;
+            if (operation == Operation.Create)
+                standing.Create(vendor);
+            costs?.Add(vendor, MostCalls.NameOf(operation), 1);
+        }
+    }
+
+    /// <summary>By partition, the record that the orchestrator goes on with: what is before it is not read again.</summary>
+    static async Task<Dictionary<int, long>> Passed(Session session, CancellationToken cancellationToken)
     {
         var topic = Topic(session);
         var resume = session.Services.GetRequiredService<PartitionResume>();
         Dictionary<int, long> passed = [];
-        foreach (var partition in lacking.Select(l => l.Partition.Value).Distinct().Order())
+        for (var partition = 0; partition < session.Partitions; partition++)
         {
             var places = await resume.Find(topic, partition, cancellationToken);
             passed[partition] = places
@@ -278,6 +418,19 @@ static class ProductImport
                 .Max();
         }
 
+        return passed;
+    }
+
+    /// <summary>What the orchestrator has not reached yet it will; what it has passed is sent once more, as it is.</summary>
+    static int SendAgain(
+        Session session,
+        HashSet<(int Partition, long Offset)> passedOver,
+        CancellationToken cancellationToken
+    )
+    {
+        if (passedOver.Count == 0)
+            return 0;
+        var topic = Topic(session);
         var config = session.Kafka.Producer();
         // The outbox retries for ever; a person waits for a definite answer.
         config.MessageTimeoutMs = (int)Silence.TotalMilliseconds;
@@ -291,10 +444,7 @@ static class ProductImport
             session,
             record =>
             {
-                if (
-                    !lacking.Contains(record.TopicPartitionOffset)
-                    || record.Offset.Value >= passed[record.Partition.Value]
-                )
+                if (!passedOver.Contains((record.Partition.Value, record.Offset.Value)))
                     return;
                 // Beside the customer's other records, also where the product's keys do not say which partition that is.
                 producer.Produce(
@@ -320,16 +470,16 @@ static class ProductImport
     /// <summary>Until every customer of the topic is known, or nothing has moved for as long as an answer is waited for.</summary>
     static async Task<Standing> Settle(
         Session session,
-        Dictionary<string, Newest> customers,
+        IReadOnlyDictionary<Guid, NewestRecord> customers,
         Standing before,
         CancellationToken cancellationToken
     )
     {
         var moved = Stopwatch.GetTimestamp();
-        while (before.Lacking.Count > 0 && Stopwatch.GetElapsedTime(moved) < session.Wait)
+        while (before.Lacking > 0 && Stopwatch.GetElapsedTime(moved) < session.Wait)
         {
             await Task.Delay(Look, session.Time, cancellationToken);
-            var now = await Standings(session, customers, cancellationToken);
+            var now = await Standings(session, customers, passed: null, costs: null, cancellationToken);
             if (now.Known != before.Known)
             {
                 moved = Stopwatch.GetTimestamp();

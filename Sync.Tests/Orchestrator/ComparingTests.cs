@@ -738,6 +738,79 @@ public sealed class ComparingTests(CommandLineStage stage) : IClassFixture<Comma
     }
 
     [Fact]
+    public async Task A_dry_run_from_the_product_says_what_it_would_ask_vendors_for_and_what_it_cannot_know()
+    {
+        Task Told(string id, string type, string customer) =>
+            stage.Produce(
+                Topics.Customers,
+                id,
+                $"product.customer.{type}.v1",
+                $$$"""{"customerId":"{{{id}}}","revision":1{{{customer}}}}"""
+            );
+        string[] ids = ["told-new", "told-newer", "told-in-step", "told-gone"];
+        var before = await Json(stage.Run("import", "--from", "product", "--dry-run", "--json"));
+        foreach (var id in ids[..3])
+            await Told(
+                id,
+                "updated",
+                $$$""","customer":{"name":"Ann","email":"{{{id}}}@example.com","phone":null,"address":{"city":null},"attributes":{}}"""
+            );
+        await Told("told-gone", "deleted", "");
+        await Eventually.Is(
+            async () =>
+                (await stage.Database.Rows("select 1 from sync.customer where customer_id like 'told-%'")).Count == 4,
+            "all are taken in"
+        );
+        // Two were lost, one is known as of an earlier record and in one vendor, and one is in step.
+        await stage.Database.Postgres.Execute(
+            """
+            delete from sync.customer where customer_id in ('told-new', 'told-gone');
+            update sync.customer set systems = jsonb_set(
+                jsonb_set(systems, '{systems,product,obs}', '0'), '{systems,crm,ext}', '"crm-told"')
+             where customer_id = 'told-newer';
+            update sync.customer set behind = array[]::text[] where customer_id = 'told-in-step'
+            """
+        );
+        var state = await State("^(crm-)?told-");
+
+        var dry = await Json(stage.Run("import", "--from", "product", "--dry-run", "--json"));
+        var words = await stage.Run("import", "--from", "product", "--dry-run");
+
+        long More(params string[] path)
+        {
+            static long At(JsonNode? node, string[] path) =>
+                (long?)path.Aggregate(node, (at, member) => at?[member]) ?? 0;
+            return At(dry, path) - At(before, path);
+        }
+
+        Assert.Equal(
+            (4, 4, 1, 1, 1, 1, 1, 2),
+            (
+                More("records"),
+                More("customers"),
+                More("new"),
+                More("newer"),
+                More("known"),
+                More("inStep"),
+                More("deleted"),
+                More("toSendAgain")
+            )
+        );
+        // One is created everywhere; the other where it is not yet, and updated where it is.
+        Assert.Equal((2, 8), (More("creates", "billing"), More("mostCalls", "billing")));
+        Assert.Equal((1, 7), (More("creates", "crm"), More("mostCalls", "crm")));
+        Assert.Equal(["links", "conflicts"], dry["notKnown"]!.AsArray().Select(n => (string?)n));
+        Assert.Contains("Not known: links and conflicts.", words.Out, StringComparison.Ordinal);
+        Assert.Contains("./sync import --from crm --dry-run", words.Out, StringComparison.Ordinal);
+        Assert.Contains("records were passed over and would be sent again", words.Out, StringComparison.Ordinal);
+        Assert.Equal(state, await State("^(crm-)?told-"));
+
+        // The topic is the neighbours', too: nothing is left to import.
+        var import = await Json(stage.Run("import", "--from", "product", "--yes", "--json", "--wait", "180"));
+        Assert.Equal(0, (long)import["new"]! + (long)import["newer"]!);
+    }
+
+    [Fact]
     public async Task A_product_that_speaks_structured_events_is_imported_and_what_is_not_understood_is_counted()
     {
         Task Told(string body) =>
