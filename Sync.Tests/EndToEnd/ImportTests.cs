@@ -3,6 +3,7 @@ using Npgsql;
 using Sync.Contracts;
 using Sync.Sandbox;
 using Sync.Sandbox.Demo;
+using Sync.Sandbox.Faults;
 using Sync.Sandbox.Stack;
 using Sync.Sandbox.Stripe;
 using Sync.Tests.Orchestrator;
@@ -12,7 +13,8 @@ namespace Sync.Tests.EndToEnd;
 
 /// <summary>
 /// The first day over real processes: an account full of strangers, an orchestrator that is killed while it acts on what it
-/// found, and one that comes back. It acts on 500 findings a message: with more than that, some are done and some are not.
+/// found, then orchestrator and adapter together while the vendor's answers are withheld, and both come back. It acts on 500
+/// findings a message: with more than that, some are done and some are not.
 /// </summary>
 [Collection(EndToEndCollection.Name)]
 public sealed class ImportTests
@@ -22,14 +24,17 @@ public sealed class ImportTests
     const int Twins = 5;
     const int AlsoInSalesforce = 60;
 
+    /// <summary>Writes that the vendor answers. It does the next ones as well, and nobody hears of it before the adapter dies.</summary>
+    const int Answered = 100;
+
     /// <summary>Of the lock by which the second piece is held up.</summary>
     const long Lock = 20_260_101;
 
     const string Phone = "+442079460999";
 
-    /// <summary>More records than one piece holds, and two restarts, take a minute; so <c>./sync test --thorough</c> runs it.</summary>
+    /// <summary>More records than one piece holds, and six restarts, take minutes; so <c>./sync test --thorough</c> runs it.</summary>
     [Fact(Explicit = true)]
-    public async Task An_orchestrator_killed_in_the_middle_of_an_import_or_a_repair_goes_on_and_does_nothing_twice()
+    public async Task An_orchestrator_and_an_adapter_killed_in_the_middle_of_an_import_or_a_repair_go_on_and_do_nothing_twice()
     {
         await using var postgres = await TestPostgres.Create();
         await using var stack = await SyncStack.Create(Options(postgres), TestContext.Current.CancellationToken);
@@ -76,12 +81,24 @@ public sealed class ImportTests
     }
 
     /// <summary>
-    /// The verb looks on while the orchestrator dies with the second piece half written and comes back. What was done before
-    /// stays done, and it is one run from its beginning to its end.
+    /// The verb looks on while the orchestrator dies with the second piece half written and comes back, and then dies again with
+    /// the adapter, which has no answer to what the vendor has just done. What was done before stays done, and it is one run
+    /// from its beginning to its end.
     /// </summary>
     static async Task<JsonNode> Survives(FlowRun run, TestPostgres postgres, params string[] verb)
     {
-        var orchestrator = run.Stack.Orchestrator;
+        var (orchestrator, adapter) = (run.Stack.Orchestrator, run.Stack.Stripe);
+        var written = Place.Stripe.Writes(run.Sandbox);
+        var update = new FaultOrder
+        {
+            Vendor = StripeApi.Vendor,
+            Kind = FaultKind.Slow,
+            Operation = "customers.update",
+            DelayMs = 1,
+            Next = Answered,
+        };
+        await run.Sandbox.AddFault(update);
+        await run.Sandbox.AddFault(update with { Kind = FaultKind.HangAfter, DelayMs = null, Next = null });
         await using var gate = await postgres.DataSource.OpenConnectionAsync(run.Cancelled);
         await Execute(gate, $"select pg_advisory_lock({Lock})");
         await postgres.Execute(
@@ -128,6 +145,18 @@ public sealed class ImportTests
         Assert.Equal(before, await Standing(postgres, verb[0]));
         orchestrator.Start();
         await orchestrator.WaitUntilReady(run.Cancelled);
+
+        await Eventually.Is(
+            () => Place.Stripe.Writes(run.Sandbox) - written > Answered,
+            "the vendor has done what nobody knows of"
+        );
+        adapter.Kill();
+        orchestrator.Kill();
+        Assert.InRange(Place.Stripe.Writes(run.Sandbox) - written, Answered + 1, People - 1);
+        await run.Sandbox.ClearFaults(StripeApi.Vendor);
+        foreach (var process in (ManagedProcess[])[orchestrator, adapter])
+            process.Start();
+        await Task.WhenAll(orchestrator.WaitUntilReady(run.Cancelled), adapter.WaitUntilReady(run.Cancelled));
 
         var printed = await looking;
         Assert.True(printed.ExitCode == 0, printed.Out + printed.Error);
@@ -211,7 +240,8 @@ public sealed class ImportTests
                 ["STRIPE__WRITESPERSECOND"] = "1000",
                 ["STRIPE__READSPERSECOND"] = "1000",
                 ["STRIPE__CALLSPERSECOND"] = "1900",
-                // What was made in the very second of its begin is told of, and hundreds of these may have been.
+                // Where the last event before the begin is only minutes old, its second is told of whole: here that is a hundred
+                // people, who would be customers before the import or by it, whichever is faster.
                 ["STRIPE__EVENTSSECONDS"] = "86400",
             },
         };
