@@ -193,6 +193,9 @@ sealed class Turn
     {
         Standing.Describe(_sync, Rules, _moment);
 
+        // The rows that are forgotten take the timer that was set with them; one that is set now is written after them.
+        if (Decision.Has(Facts.Forget))
+            _sync.DueAt = null;
         var next = _sync.Systems.Values.Min(s => s.Sent?.DueAt);
         if (next is not null && (_sync.DueAt is null || next < _sync.DueAt))
             Ring = _sync.DueAt = next;

@@ -92,6 +92,24 @@ public sealed class ErasureTests
         Assert.Null(story.Customer.EmailKey);
     }
 
+    /// <summary>What is forgotten includes the customer's timer, and the commands that go out in that moment need one.</summary>
+    [Fact]
+    public async Task Forgetting_sets_the_timer_anew()
+    {
+        await using var story = await Scenario.InStep();
+        await story.Send(Requests.Erase());
+        var before = story.Customer.DueToken;
+        story.Harness.Time.Advance(TimeSpan.FromMinutes(1));
+
+        foreach (var system in Config.Systems.Keys)
+            await (system == Product ? story.ProductApplies() : story.Answer(system));
+
+        Assert.Single(story.Harness.Caught.Erasures);
+        Assert.NotEqual(before, story.Customer.DueToken);
+        Assert.Equal(story.Harness.Time.GetUtcNow() + Rules.FirstRepeat, story.Customer.DueAt);
+        Assert.Contains(story.Customer.DueToken!.Value, story.Harness.Caught.Timers.Keys);
+    }
+
     [Fact]
     public async Task Erasing_a_customer_that_was_removed_already_asks_the_adapters_at_once()
     {

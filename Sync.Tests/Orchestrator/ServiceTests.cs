@@ -210,6 +210,17 @@ public sealed class ServiceTests
         foreach (var system in (string[])["billing", "crm"])
             await Answer(stage, system, "c-3");
         await Is("sync.customer where customer_id = 'c-3' and current_state = 'Removed'", "everybody deleted it");
+        // The timer went with the other rows, and the adapters' answers may be lost: it was set anew, and asks them again.
+        Assert.Equal(
+            1L,
+            await stage.Database.Scalar<long>(
+                "with rung as (update sync.schedule set due_at = now() where key = 'c-3' returning 1) select count(*) from rung"
+            )
+        );
+        await Is(
+            "sync.timeline where customer_id = 'c-3' and code = 'command.repeated'",
+            "the adapters are asked again"
+        );
         foreach (var system in (string[])["billing", "crm"])
             await Answer(stage, system, "c-3");
         await Is("sync.customer where customer_id = 'c-3' and erased_at is not null", "everybody forgot");
