@@ -236,7 +236,7 @@ static class CompareVerbs
     {
         var open = await Rows.Read(
             session.Database,
-            $"select id, kind, apply, requested_by from {S}.comparison where system = $1 and state <> 'done'",
+            $"select id, kind, apply, requested_by from {S}.comparison where system = $1 and {ComparisonStore.UnderWay}",
             1,
             cancellationToken,
             system

@@ -38,14 +38,22 @@ sealed class ComparisonStore(ComparisonSignal signal) : IBatchRowWriter<Comparis
     /// <summary>Comparisons of a kind and system that are kept, with what they found.</summary>
     const int Kept = 3;
 
-    /// <summary>One of which nothing was heard for so long makes way for the next.</summary>
-    const string Stale = "interval '6 hours'";
+    /// <summary>
+    /// Under way, of a row of the table: one of which nothing was heard for so long makes way for the next. Whoever asks
+    /// whether one is under way asks with these words; with others, one that cannot end is waited for for ever.
+    /// </summary>
+    public const string UnderWay = "(state <> 'done' and coalesce(heard_at, asked_at) >= now() - interval '6 hours')";
+
+    // A statement of its own, since the insert would not see what it did. One that is being ended at this moment is locked,
+    // and is heard of.
+    const string StaleSql = $"""
+        update {S}.comparison set state = 'done', finished_at = now() where id in (
+          select id from {S}.comparison where system = $1 and id <> $2 and state <> 'done' and not {UnderWay}
+           order by id for no key update skip locked)
+        """;
 
     const string BeginSql = $"""
-        with stale as (
-               update {S}.comparison set state = 'done', finished_at = now()
-                where system = $2 and id <> $1 and state <> 'done' and coalesce(heard_at, asked_at) < now() - {Stale}),
-             old as (
+        with old as (
                delete from {S}.comparison where id in (
                  select id from {S}.comparison where system = $2 and kind = $3 and state = 'done'
                   order by asked_at desc offset $7))
@@ -95,6 +103,7 @@ sealed class ComparisonStore(ComparisonSignal signal) : IBatchRowWriter<Comparis
             switch (write.Row)
             {
                 case ComparisonRow.Begin { Ask: var ask }:
+                    await Execute(connection, StaleSql, cancellationToken, ask.System, ask.ComparisonId);
                     await Execute(
                         connection,
                         BeginSql,

@@ -68,7 +68,7 @@ sealed class ReconcileTimer(
                 $"""
                 select (select id from {S}.comparison where system = $1 and kind = 'reconcile' order by asked_at desc limit 1)
                  where not exists (select from {S}.comparison
-                                    where system = $1 and (state <> 'done' or (kind = 'reconcile' and asked_at > now() - $2)))
+                                    where system = $1 and ({ComparisonStore.UnderWay} or (kind = 'reconcile' and asked_at > now() - $2)))
                    and (select at from {S}.timeline order by id limit 1) < now() - $2
                 """,
                 connection

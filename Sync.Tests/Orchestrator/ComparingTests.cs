@@ -669,6 +669,28 @@ public sealed class ComparingTests(CommandLineStage stage) : IClassFixture<Comma
         await stage.Database.Postgres.Execute("update sync.comparison set state = 'done' where system = 'crm'");
     }
 
+    /// <summary>Its last part is in a dead letter, or in the log that was read before the database was restored.</summary>
+    [Fact]
+    public async Task A_comparison_that_nothing_is_heard_of_makes_way_for_the_next()
+    {
+        var stuck = Guid.NewGuid();
+        await stage.Database.Postgres.Execute(
+            $"insert into sync.comparison (id, system, kind, apply, requested_by, asked_at, heard_at) values ('{stuck}', 'crm', 'reconcile', true, 'timer', now() - interval '9 hours', now() - interval '7 hours')"
+        );
+
+        var run = stage.Run("import", "--from", "crm", "--dry-run", "--json", "--wait", "180");
+        await Eventually.Is(
+            async () =>
+                run.IsCompleted
+                || (await stage.Database.Rows($"select state from sync.comparison where id = '{stuck}'")) is ["done"],
+            "the one before is ended"
+        );
+        if (!run.IsCompleted)
+            await List(Crm);
+
+        Assert.Equal(0, (await run).ExitCode);
+    }
+
     [Fact]
     public async Task A_reconciliation_comes_by_itself_once_a_day_and_not_on_the_first()
     {
@@ -709,6 +731,12 @@ public sealed class ComparingTests(CommandLineStage stage) : IClassFixture<Comma
             "insert into sync.comparison (id, system, kind, apply, requested_by, asked_at, state) values (gen_random_uuid(), 'crm', 'reconcile', true, 'timer', now(), 'done'), (gen_random_uuid(), 'billing', 'import', true, 'kim', now(), 'listing')"
         );
         Assert.Equal(0, await timer.Once(default));
+
+        // Nothing was heard of it for long, so it will not end.
+        await database.Postgres.Execute(
+            "update sync.comparison set asked_at = now() - interval '7 hours' where state = 'listing'"
+        );
+        Assert.Equal(1, await timer.Once(default));
     }
 
     [Fact]
