@@ -54,7 +54,8 @@ static class BatchTrace
         return activity;
     }
 
-    static ActivityContext? TraceOf(MessageHeaders headers) =>
+    /// <summary>The span whose context a message carries; null when it carries none that can be read.</summary>
+    public static ActivityContext? TraceOf(MessageHeaders headers) =>
         headers.Text(CloudEventNames.TraceParent) is { } parent
         && ActivityContext.TryParse(parent, headers.Text(CloudEventNames.TraceState), out var context)
             ? context

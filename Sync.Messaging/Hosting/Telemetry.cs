@@ -37,17 +37,12 @@ static class Telemetry
             })
             .WithTracing(traces =>
             {
+                // Not of ASP.NET Core: its spans follow a trace that whoever knocks may name, for requests that are refused as
+                // well. A door makes a span of its own once it knows who it is.
                 traces
                     .AddSource("sync.*", "MassTransit")
                     .AddNpgsql()
                     .AddHttpClientInstrumentation(http => http.RecordException = false)
-                    .AddAspNetCoreInstrumentation(asp =>
-                    {
-                        asp.RecordException = false;
-                        asp.Filter = context =>
-                            !context.Request.Path.StartsWithSegments("/health", StringComparison.Ordinal)
-                            && !context.Request.Path.StartsWithSegments("/metrics", StringComparison.Ordinal);
-                    })
                     .AddProcessor<ExceptionScrubber>();
                 if (otlp)
                     traces.AddOtlpExporter();

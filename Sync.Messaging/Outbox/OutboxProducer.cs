@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Confluent.Kafka;
 using Sync.Messaging.Kafka;
 using Sync.Messaging.Wire;
@@ -7,13 +8,19 @@ namespace Sync.Messaging.Outbox;
 /// <summary>Gives rows to Kafka, in order, and says what became of each.</summary>
 sealed class OutboxProducer : IDisposable
 {
+    /// <summary>What stands for the code where nobody reported one.</summary>
+    public const string NotSent = "not-sent";
+
     // How long purged messages may take to report, and a stop to flush.
     static readonly TimeSpan PurgeTimeout = TimeSpan.FromSeconds(5);
     readonly IProducer<byte[], byte[]> _producer;
+    readonly string _source;
     readonly TaskCompletionSource<string> _fatal = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    public OutboxProducer(KafkaClients clients)
+    /// <param name="source">The CloudEvents source of this process: what it wrote itself carries its span on.</param>
+    public OutboxProducer(KafkaClients clients, string source)
     {
+        _source = source;
         _producer = new ProducerBuilder<byte[], byte[]>(clients.Producer())
             .SetLogHandler(clients.Log)
             .SetErrorHandler(
@@ -57,6 +64,7 @@ sealed class OutboxProducer : IDisposable
         }
         finally
         {
+            round.EndSpans();
             await ended.CancelAsync();
         }
     }
@@ -67,12 +75,18 @@ sealed class OutboxProducer : IDisposable
     /// <summary>False when the round must end before this row.</summary>
     async Task<bool> Produce(OutboxRow row, int index, Round round, Task stop)
     {
+        Message<byte[], byte[]>? message = null;
         while (!stop.IsCompleted && !_fatal.Task.IsCompleted)
         {
             var progress = round.Progress;
             try
             {
-                _producer.Produce(row.Topic, Message(row), report => round.Report(index, report.Error));
+                message ??= Message(row, index, round);
+                _producer.Produce(
+                    row.Topic,
+                    message,
+                    report => round.Report(index, report.Error, report.TopicPartitionOffset)
+                );
                 return true;
             }
             catch (KafkaException e) when (e.Error.Code == ErrorCode.Local_QueueFull)
@@ -107,10 +121,12 @@ sealed class OutboxProducer : IDisposable
         await Task.WhenAny(round.Done, Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, timeout.Token));
     }
 
-    static Message<byte[], byte[]> Message(OutboxRow row)
+    Message<byte[], byte[]> Message(OutboxRow row, int index, Round round)
     {
+        var stored = MessageHeaders.FromBytes(row.Headers);
+        round.Sends(index, SendTrace.Start(row, stored, _source));
         var headers = new Headers();
-        foreach (var (name, value) in MessageHeaders.FromBytes(row.Headers))
+        foreach (var (name, value) in stored)
             headers.Add(new Header(name, value));
         return new()
         {
@@ -125,6 +141,7 @@ sealed class OutboxProducer : IDisposable
     {
         readonly Lock _lock = new();
         readonly RowResult[] _results = new RowResult[count];
+        readonly Activity?[] _spans = new Activity?[count];
         readonly TaskCompletionSource _done = new(TaskCreationOptions.RunContinuationsAsynchronously);
         TaskCompletionSource _progress = new(TaskCreationOptions.RunContinuationsAsynchronously);
         int _expected = count;
@@ -142,7 +159,10 @@ sealed class OutboxProducer : IDisposable
             }
         }
 
-        public void Report(int index, Error error) => Set(index, Judge(error));
+        public void Sends(int index, Activity? span) => _spans[index] = span;
+
+        public void Report(int index, Error error, TopicPartitionOffset? placed = null) =>
+            Set(index, Judge(error), placed);
 
         public void Refuse(int index, string code) => Set(index, new(RowOutcome.Refused, code));
 
@@ -163,8 +183,16 @@ sealed class OutboxProducer : IDisposable
                 return [.. _results];
         }
 
-        void Set(int index, RowResult result)
+        /// <summary>Of messages whose fate nobody reported.</summary>
+        public void EndSpans()
         {
+            for (var i = 0; i < _spans.Length; i++)
+                EndSpan(i, NotSent);
+        }
+
+        void Set(int index, RowResult result, TopicPartitionOffset? placed = null)
+        {
+            EndSpan(index, result.Code, placed);
             lock (_lock)
             {
                 _results[index] = result;
@@ -174,6 +202,10 @@ sealed class OutboxProducer : IDisposable
                     _done.TrySetResult();
             }
         }
+
+        // A late report and the end of the round may meet.
+        void EndSpan(int index, string error, TopicPartitionOffset? placed = null) =>
+            SendTrace.End(Interlocked.Exchange(ref _spans[index], null), error, placed);
 
         static RowResult Judge(Error error) =>
             error.Code switch

@@ -16,6 +16,7 @@ sealed record DeliveryParts(
     KafkaClients Clients,
     KafkaCluster Cluster,
     OutgoingDeadLetters DeadLetters,
+    ProcessIdentity Identity,
     DeliveryMetrics Metrics,
     HealthBoard Board,
     CrashPoints Crash,
@@ -37,7 +38,7 @@ sealed class OutboxTerm(DeliveryParts parts, OutboxLease lease) : IAsyncDisposab
     // Acknowledged, and perhaps not deleted: whatever a failed delete left behind must not be sent again.
     readonly List<OutboxRow> _acknowledged = [];
     readonly List<(OutboxRow Row, string Code)> _refused = [];
-    OutboxProducer _producer = new(parts.Clients);
+    OutboxProducer _producer = new(parts.Clients, parts.Identity.Source);
 
     public async Task Run(CancellationToken stop, CancellationToken hands)
     {
@@ -101,7 +102,7 @@ sealed class OutboxTerm(DeliveryParts parts, OutboxLease lease) : IAsyncDisposab
         {
             parts.Logger.ProducerRebuilt(await _producer.Fatal);
             _producer.Dispose();
-            _producer = new(parts.Clients);
+            _producer = new(parts.Clients, parts.Identity.Source);
         }
 
         await Settle();
@@ -183,7 +184,11 @@ sealed class OutboxTerm(DeliveryParts parts, OutboxLease lease) : IAsyncDisposab
         parts.Metrics.Round(took);
         parts.Metrics.SentAgain(unknown);
         foreach (var sent in rows.Zip(results).GroupBy(r => (r.First.Topic, r.Second.Code)))
-            parts.Metrics.Sent(sent.Key.Topic, sent.Count(), sent.Key.Code is "" ? null : sent.Key.Code ?? "not-sent");
+            parts.Metrics.Sent(
+                sent.Key.Topic,
+                sent.Count(),
+                sent.Key.Code is "" ? null : sent.Key.Code ?? OutboxProducer.NotSent
+            );
         foreach (var topic in _stopped.Values.Where(t => t.Trying).ToList())
         {
             if (_acknowledged.Exists(r => r.Topic == topic.Topic))

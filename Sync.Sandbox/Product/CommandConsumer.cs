@@ -82,7 +82,7 @@ sealed class CommandConsumer : IAsyncDisposable
                         continue;
                     }
 
-                    if (_catalog.Apply(command!, TraceParents.Of(Header(record, "traceparent"))) is { } outcome)
+                    if (_catalog.Apply(command!, TraceParents.Answering(Header(record, "traceparent"))) is { } outcome)
                         _log.CommandApplied(command!.CommandId, command.CustomerId, outcome.ToString());
                 }
                 catch (OperationCanceledException)

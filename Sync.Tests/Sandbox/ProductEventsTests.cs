@@ -136,6 +136,30 @@ public sealed class ProductEventsTests : IAsyncLifetime
         Assert.Equal(2, (long)Body(snapshot)["revision"]!);
     }
 
+    [Theory]
+    [InlineData("01")]
+    [InlineData("00")]
+    public async Task What_answers_a_command_goes_on_with_its_trace_under_a_span_of_the_product(string sampled)
+    {
+        const string Trace = "0af7651916cd43dd8448eb211c80319c";
+        const string Asked = "b7ad6b7169203331";
+        await Create("c1", """{"email":"ada@x.org"}""");
+
+        await Send(
+            Update("c1", new() { ["phone"] = "2" }, new() { ["phone"] = null }),
+            $"00-{Trace}-{Asked}-{sampled}"
+        );
+        await Send(Command<CreateCustomer>("c2", new() { ["email"] = "ada@x.org" }), $"00-{Trace}-{Asked}-{sampled}");
+
+        var records = _sandbox.Records(r => r.Count >= 3);
+        foreach (var answer in (string[])["product.customer.updated.v1", "product.customer.exists.v1"])
+        {
+            var parent = Header(records.Single(r => Header(r, "ce_type") == answer), "traceparent")!;
+            Assert.Matches($"^00-{Trace}-[0-9a-f]{{16}}-{sampled}$", parent);
+            Assert.DoesNotContain(Asked, parent, StringComparison.Ordinal);
+        }
+    }
+
     [Fact]
     public async Task A_command_that_could_write_nothing_is_answered_with_a_new_revision()
     {
@@ -330,16 +354,19 @@ public sealed class ProductEventsTests : IAsyncLifetime
             TestSandbox.Json(record.ToJsonString())
         );
 
-    async Task Send(CustomerCommand command)
+    async Task Send(CustomerCommand command, string? traceParent = null)
     {
         var kind = Wire.All.Single(k => k.Json.Type == command.GetType());
+        var headers = new JsonObject { ["ce_type"] = kind.Type };
+        if (traceParent is not null)
+            headers["traceparent"] = traceParent;
         var reply = await Raw(
             new JsonObject
             {
                 ["topic"] = kind.Topic(command),
                 ["key"] = kind.Key(command),
                 ["value"] = JsonSerializer.Serialize(command, kind.Json),
-                ["headers"] = new JsonObject { ["ce_type"] = kind.Type },
+                ["headers"] = headers,
             }
         );
         Assert.Equal(201, reply.Status);

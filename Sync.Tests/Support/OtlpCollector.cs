@@ -15,7 +15,12 @@ namespace Sync.Tests.Support;
 
 /// <summary>A span as it arrived: who made it, what it is called, and where it hangs.</summary>
 /// <param name="Kind">As OTLP numbers them: 1 internal, 2 server, 3 client, 4 producer, 5 consumer.</param>
-sealed record ArrivedSpan(string Service, ulong Kind, string Name, string TraceId, string SpanId, string ParentId);
+/// <param name="ParentId">Empty for the root of a trace.</param>
+sealed record ArrivedSpan(string Service, ulong Kind, string Name, string TraceId, string SpanId, string ParentId)
+{
+    /// <summary>Spans that it is about and does not hang below.</summary>
+    public IReadOnlyList<(string TraceId, string SpanId)> Links { get; init; } = [];
+}
 
 /// <summary>
 /// What an OpenTelemetry collector is to a process: OTLP over HTTP with protobuf on one port, over gRPC on another. Of what
@@ -172,6 +177,9 @@ sealed class OtlpCollector : IAsyncDisposable
             {
                 _spans.Enqueue(
                     new ArrivedSpan(service, Number(span, 6), Text(span, 5), Hex(span, 1), Hex(span, 2), Hex(span, 4))
+                    {
+                        Links = [.. Messages(span, 13).Select(link => (Hex(link, 1), Hex(link, 2)))],
+                    }
                 );
             }
         }

@@ -192,7 +192,13 @@ public sealed class EndpointTests
                 spans,
                 s => s.TraceId == trace && s.OperationName.EndsWith("process", StringComparison.Ordinal)
             );
-            Assert.Equal(handled.Id, echo.Header(Sync.Messaging.Wire.CloudEventNames.TraceParent));
+            // The way out is a span between who wrote the message and who reads it.
+            var sent = Assert.Single(
+                spans,
+                s => s.TraceId == trace && s.OperationName == $"send {stage.Kafka.Named(CountingJson.Echoes)}"
+            );
+            Assert.Equal(handled.SpanId, sent.ParentSpanId);
+            Assert.Equal(sent.Id, echo.Header(Sync.Messaging.Wire.CloudEventNames.TraceParent));
             var batch = spans.First(s =>
                 s.OperationName == "kernel.batch" && s.Links.Any(l => l.Context.TraceId == trace)
             );

@@ -50,6 +50,131 @@ public sealed class OutboxTests
     }
 
     [Fact]
+    public async Task The_way_out_is_a_span_between_who_wrote_a_message_and_who_reads_it()
+    {
+        await using var stage = await PingStage.Set();
+        ConcurrentQueue<Activity> spans = [];
+        var trace = ActivityTraceId.CreateRandom();
+        using var listener = Listen(trace, spans);
+        await using var process = await PingProcess.Start(stage.Database, stage.Kafka);
+
+        OutgoingMessage message;
+        ActivitySpanId writer;
+        using (var cause = Cause(trace, ActivityTraceFlags.Recorded))
+        {
+            writer = cause.SpanId;
+            message = process.Outbox.Encode(new Pinged("k", 1));
+        }
+
+        await Write(process, message);
+        var record = Assert.Single(await stage.Reader.Read(1));
+        await stage.IsEmpty();
+
+        // Its row is deleted only once it is acknowledged, and by then the span has ended.
+        var span = Assert.Single(spans);
+        Assert.Equal($"send {stage.Kafka.Named("pings")}", span.OperationName);
+        Assert.Equal(ActivityKind.Producer, span.Kind);
+        Assert.Equal(writer, span.ParentSpanId);
+        Assert.Equal(span.Id, record.Header(CloudEventNames.TraceParent));
+        Assert.Equal(ActivityStatusCode.Unset, span.Status);
+        Assert.InRange(Assert.IsType<double>(span.GetTagItem("sync.kernel.outbox.age")), 0, double.MaxValue);
+        Assert.Equal(
+            ("kafka", "send", stage.Kafka.Named("pings"), record.Header(CloudEventNames.Id)),
+            (
+                span.GetTagItem("messaging.system"),
+                span.GetTagItem("messaging.operation.name"),
+                span.GetTagItem("messaging.destination.name"),
+                span.GetTagItem("messaging.message.id")
+            )
+        );
+        Assert.Equal(
+            ($"{record.Partition}", record.Offset),
+            (span.GetTagItem("messaging.destination.partition.id"), span.GetTagItem("messaging.kafka.offset"))
+        );
+        Assert.DoesNotContain(span.TagObjects, tag => $"{tag.Value}" == "k");
+    }
+
+    /// <summary>Whoever reads a message that another process wrote belongs to what that one wrote it in, however it came here.</summary>
+    [Fact]
+    public async Task A_message_of_another_process_leaves_under_the_trace_parent_that_it_had()
+    {
+        await using var stage = await PingStage.Set();
+        ConcurrentQueue<Activity> spans = [];
+        var trace = ActivityTraceId.CreateRandom();
+        using var listener = Listen(trace, spans);
+        await using var process = await PingProcess.Start(stage.Database, stage.Kafka);
+
+        OutgoingMessage message;
+        string parent;
+        using (var cause = Cause(trace, ActivityTraceFlags.Recorded))
+        {
+            parent = cause.Id!;
+            message = process.Outbox.Encode(new Pinged("k", 1));
+        }
+
+        var at = message.Headers.FindIndex(h => h.Key == CloudEventNames.Source);
+        message.Headers[at] = new(CloudEventNames.Source, "/another"u8.ToArray());
+        await Write(process, message);
+        var record = Assert.Single(await stage.Reader.Read(1));
+        await stage.IsEmpty();
+
+        Assert.Equal(parent, record.Header(CloudEventNames.TraceParent));
+        Assert.Equal(parent, Assert.Single(spans).ParentId);
+    }
+
+    [Fact]
+    public async Task A_message_of_a_trace_that_is_not_sampled_has_no_span_on_its_way_out()
+    {
+        await using var stage = await PingStage.Set();
+        ConcurrentQueue<Activity> spans = [];
+        var trace = ActivityTraceId.CreateRandom();
+        using var listener = Listen(trace, spans);
+        await using var process = await PingProcess.Start(stage.Database, stage.Kafka);
+
+        OutgoingMessage message;
+        string parent;
+        using (var cause = Cause(trace, ActivityTraceFlags.None))
+        {
+            parent = cause.Id!;
+            message = process.Outbox.Encode(new Pinged("k", 1));
+        }
+
+        await Write(process, message);
+        var record = Assert.Single(await stage.Reader.Read(1));
+        await stage.IsEmpty();
+
+        Assert.Equal(parent, record.Header(CloudEventNames.TraceParent));
+        Assert.Empty(spans);
+    }
+
+    static ActivityListener Listen(ActivityTraceId trace, ConcurrentQueue<Activity> spans)
+    {
+        var listener = new ActivityListener
+        {
+            ShouldListenTo = source => source.Name == "sync.kernel",
+            Sample = (ref ActivityCreationOptions<ActivityContext> _) => ActivitySamplingResult.AllDataAndRecorded,
+            ActivityStopped = span =>
+            {
+                if (span.TraceId == trace)
+                    spans.Enqueue(span);
+            },
+        };
+        ActivitySource.AddActivityListener(listener);
+        return listener;
+    }
+
+    static Activity Cause(ActivityTraceId trace, ActivityTraceFlags flags) =>
+        new Activity("cause").SetParentId(trace, ActivitySpanId.CreateRandom(), flags).Start();
+
+    static async Task Write(PingProcess process, OutgoingMessage message)
+    {
+        var source = process.Services.GetRequiredService<Npgsql.NpgsqlDataSource>();
+        await using var connection = await source.OpenConnectionAsync();
+        await process.Outbox.Write(connection, [message], CancellationToken.None);
+        process.Outbox.Signal();
+    }
+
+    [Fact]
     public async Task Rows_of_a_transaction_that_rolls_back_never_leave()
     {
         await using var stage = await PingStage.Set();
@@ -103,6 +228,7 @@ public sealed class OutboxTests
         body.AsSpan().Fill((byte)'x');
         var cause = ActivityTraceId.CreateRandom();
         ConcurrentQueue<Activity> spans = [];
+        ConcurrentQueue<Activity> sends = [];
         using var listener = new ActivityListener
         {
             ShouldListenTo = _ => true,
@@ -111,6 +237,8 @@ public sealed class OutboxTests
             {
                 if (span.TraceId == cause && span.OperationName == "kernel.dead_letter")
                     spans.Enqueue(span);
+                else if (span.TraceId == cause && span.OperationName.StartsWith("send ", StringComparison.Ordinal))
+                    sends.Enqueue(span);
             },
         };
         ActivitySource.AddActivityListener(listener);
@@ -160,6 +288,7 @@ public sealed class OutboxTests
         Assert.Contains(process.Logs.Of(4132), l => l.Text.Contains("MsgSizeTooLarge", StringComparison.Ordinal));
         await Eventually.Is(() => !spans.IsEmpty, "the trace of the message says so");
         Assert.Equal("too-large", Assert.Single(Assert.Single(spans).Events).Name);
+        Assert.Equal([null, "MsgSizeTooLarge"], sends.Select(s => (string?)s.GetTagItem("error.type")).Order());
     }
 
     [Fact]
