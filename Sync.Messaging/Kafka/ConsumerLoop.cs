@@ -18,6 +18,12 @@ sealed record BatchSize(int Records);
 /// <summary>
 /// One consumer of one group on a thread of its own: collects what is there, runs it as a batch, commits, and decides what
 /// to do when that fails. Rebalances arrive while it is inside <c>Consume</c>, so no batch is ever in flight then.
+/// <para>
+/// Offsets have holes, so an advance begins at the stored offset and not at its first record: it would pass over a record
+/// that was consumed and then forgotten, without a sound. Hence one rule. Of a partition that is claimed, every record
+/// between the stored offset and the position of the consumer is in the batch in hand; whoever lets go of one moves the
+/// position back to it.
+/// </para>
 /// </summary>
 sealed class ConsumerLoop : IAssignmentListener, IDisposable
 {
@@ -36,6 +42,9 @@ sealed class ConsumerLoop : IAssignmentListener, IDisposable
     static readonly TimeSpan AssignmentTimeout = TimeSpan.FromSeconds(10);
     static readonly TimeSpan HaltedEvery = TimeSpan.FromSeconds(5);
     static readonly TimeSpan ChecksEvery = TimeSpan.FromSeconds(1);
+
+    /// <summary>Far below <c>max.poll.interval.ms</c>, after which the group takes the partitions away.</summary>
+    static readonly TimeSpan PollAtLeastEvery = TimeSpan.FromSeconds(10);
 
     /// <summary>How long a fenced process listens to its group before it claims again: the group may know better.</summary>
     static readonly TimeSpan FencedPause = TimeSpan.FromSeconds(3);
@@ -61,7 +70,6 @@ sealed class ConsumerLoop : IAssignmentListener, IDisposable
     readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     readonly HashSet<string> _soloTypes = new(StringComparer.Ordinal);
     readonly HashSet<TopicPartition> _paused = [];
-    readonly List<ConsumedRecord> _carried = [];
     IRecordSource _source = null!;
     bool _rebuild;
     bool _pauseAll;
@@ -69,6 +77,7 @@ sealed class ConsumerLoop : IAssignmentListener, IDisposable
     bool _braked;
     int _failures;
     int _hookFailures;
+    long _polledAt;
     long _checkedAt;
     long _haltedCheckedAt;
     long _hookAt;
@@ -168,7 +177,6 @@ sealed class ConsumerLoop : IAssignmentListener, IDisposable
     {
         _rebuild = false;
         _paused.Clear();
-        _carried.Clear();
         _table.Clear();
         using var source = _sources.Create(_group, _topics, this);
         _source = source;
@@ -177,6 +185,13 @@ sealed class ConsumerLoop : IAssignmentListener, IDisposable
             while (!IsStopping && !_rebuild)
             {
                 Housekeep();
+                if (_braked)
+                {
+                    // Still a member, so that nobody else's release meets the same records; but nothing moves.
+                    PollFor(PollTimeout);
+                    continue;
+                }
+
                 var records = Collect();
                 if (records.Count == 0)
                     continue;
@@ -204,10 +219,9 @@ sealed class ConsumerLoop : IAssignmentListener, IDisposable
     /// <summary>What is there, without lingering: while a batch commits, the next one grows by itself.</summary>
     List<ConsumedRecord> Collect()
     {
-        var records = new List<ConsumedRecord>(_carried);
-        _carried.Clear();
+        var records = new List<ConsumedRecord>();
         var bytes = 0L;
-        var wait = records.Count == 0 ? PollTimeout : TimeSpan.Zero;
+        var wait = PollTimeout;
         var began = 0L;
         while (records.Count < BatchRecords && bytes < MaxBytes)
         {
@@ -243,6 +257,7 @@ sealed class ConsumerLoop : IAssignmentListener, IDisposable
             record = null;
         }
 
+        _polledAt = _time.GetTimestamp();
         if (timeout > TimeSpan.Zero)
             _board.Polled(_group);
         if (_pausesChanged)
@@ -267,15 +282,41 @@ sealed class ConsumerLoop : IAssignmentListener, IDisposable
         return consumed;
     }
 
-    /// <summary>Polls for a while without taking part in a batch: the group must not think that this member is gone.</summary>
+    /// <summary>Polls for a while without taking anything in: the group must not think that this member is gone.</summary>
     void PollFor(TimeSpan duration)
     {
         var began = _time.GetTimestamp();
-        while (!IsStopping && !_rebuild && _time.GetElapsedTime(began) is var passed && passed < duration)
+        PollWhile(() => duration - _time.GetElapsedTime(began));
+    }
+
+    /// <summary>
+    /// All partitions are paused meanwhile. What comes all the same, of a partition that was assigned a moment ago, goes
+    /// back: it belongs to no batch, and nobody would count how many there are.
+    /// </summary>
+    /// <param name="left">How much longer; not positive ends it.</param>
+    void PollWhile(Func<TimeSpan> left)
+    {
+        if (left() <= TimeSpan.Zero)
+            return;
+
+        var paused = _pauseAll;
+        _pauseAll = true;
+        ApplyPauses();
+        try
         {
-            var left = duration - passed;
-            if (Poll(left < PollTimeout ? left : PollTimeout) is { } record)
-                _carried.Add(record);
+            while (!IsStopping && !_rebuild && left() is var rest && rest > TimeSpan.Zero)
+            {
+                if (
+                    Poll(rest < PollTimeout ? rest : PollTimeout) is { } record
+                    && _table.Find(record.Partition) is { Phase: PartitionPhase.Claimed }
+                )
+                    _source.Seek(new(record.Partition, record.Offset));
+            }
+        }
+        finally
+        {
+            _pauseAll = paused;
+            ApplyPauses();
         }
     }
 
@@ -310,26 +351,72 @@ sealed class ConsumerLoop : IAssignmentListener, IDisposable
 
     // ---- running ----
 
-    /// <summary>Runs the records until all of them are committed, dead-lettered, or no longer ours.</summary>
+    /// <summary>
+    /// Runs the records until all of them are committed, dead-lettered, or no longer ours. Whichever way it ends, the one
+    /// place below gives back what is left.
+    /// </summary>
     void Process(List<ConsumedRecord> records)
     {
         var pending = Owned(records);
+        try
+        {
+            Run(ref pending);
+        }
+        finally
+        {
+            // A consumer that is thrown away takes its position along; the next one starts at the stored offsets.
+            if (!_rebuild && !IsStopping)
+                GiveBack(pending);
+        }
+    }
+
+    /// <summary>Whatever of these is still claimed is consumed again, from the stored offset on.</summary>
+    void GiveBack(List<ConsumedRecord> records)
+    {
+        foreach (var partition in records.Select(r => r.Partition).Distinct())
+        {
+            if (_table.Find(partition) is { Phase: PartitionPhase.Claimed, Next: var next })
+                _source.Seek(new(partition, next));
+        }
+    }
+
+    /// <param name="pending">The records in hand: what has neither been committed nor lost its claim.</param>
+    void Run(ref List<ConsumedRecord> pending)
+    {
         var tries = 0;
         var waits = 0;
         var timeouts = 0;
         // Records that have to go one by one: all that are pending, until the culprit is found, or to the end.
         var solo = Solo.None;
+        // Alone and failing again: the next transaction writes this instead of handling the record.
+        DeadLetter? verdict = null;
         while (pending.Count > 0 && !_rebuild)
         {
+            // One by one, slow records can take longer than the group waits for a member that does not poll.
+            if (verdict is null && !IsStopping && _time.GetElapsedTime(_polledAt) > PollAtLeastEvery)
+            {
+                PollFor(PollTimeout);
+                pending = Owned(pending);
+                continue;
+            }
+
             var chunk = solo is Solo.None ? pending : [pending[0]];
             var advances = Advances(chunk);
-            var result = _runner.Run(_table.ClusterId, chunk, advances, solo is not Solo.None).GetAwaiter().GetResult();
+            var judged = verdict is not null;
+            var result = _runner
+                .Run(_table.ClusterId, chunk, advances, solo is not Solo.None, verdict)
+                .GetAwaiter()
+                .GetResult();
+            verdict = null;
             if (result.IsCommitted)
             {
-                _metrics.Committed(_group, chunk, solo is not Solo.None);
+                if (!judged)
+                    _metrics.Committed(_group, chunk, solo is not Solo.None);
                 Applied(advances, result);
                 pending = pending[chunk.Count..];
                 tries = waits = timeouts = _failures = 0;
+                if (judged && solo is Solo.UntilCulprit)
+                    solo = Solo.None;
                 continue;
             }
 
@@ -344,6 +431,16 @@ sealed class ConsumerLoop : IAssignmentListener, IDisposable
                     _logger.Fenced(_group, pending.Count);
                     RejoinAfterFence(advances);
                     return;
+                case FailureClass.Unknown:
+                    pending = AskOutcome(pending, advances, cause);
+                    continue;
+                case FailureClass.Brake:
+                    Brake((BrakeException)result.Failure!);
+                    return;
+                // The verdict could not be written. The record stays pending: it is run again, and judged again.
+                case not null when judged:
+                    Wait(cause, 1, waits++);
+                    break;
                 case FailureClass.Transient when tries < RetryDelays.Length:
                     _logger.BatchRetried(_group, chunk.Count, cause, tries + 1);
                     PollFor(RetryDelays[tries++]);
@@ -362,53 +459,25 @@ sealed class ConsumerLoop : IAssignmentListener, IDisposable
                 case FailureClass.Transient or FailureClass.Unavailable:
                     Wait(cause, pending.Count, waits++);
                     break;
-                case FailureClass.Unknown:
-                    pending = AskOutcome(pending, advances, cause);
-                    continue;
                 case FailureClass.NeedsSolo:
                     solo = Solo.All;
                     WarnSolo(result.Failure!);
                     break;
-                case FailureClass.Brake:
-                    Brake((BrakeException)result.Failure!);
-                    return;
                 default:
-                    if (!TryCondemn(chunk[0], advances, result, ref waits))
-                        return;
-                    timeouts = 0;
-                    if (solo is Solo.UntilCulprit)
-                        solo = Solo.None;
-                    break;
+                    verdict = Verdict(chunk[0], result);
+                    continue;
             }
 
             pending = Owned(pending);
         }
     }
 
-    /// <summary>Alone and failing again: its dead letter is written in the transaction that moves past it.</summary>
-    bool TryCondemn(ConsumedRecord record, IReadOnlyList<OffsetAdvance> advances, BatchResult failed, ref int waits)
+    static DeadLetter Verdict(ConsumedRecord record, BatchResult failed)
     {
         var type = record.Headers.Text(Wire.CloudEventNames.Type);
-        var verdict =
-            failed.Class is FailureClass.HandlerTimeout
-                ? DeadLetter.Timeout(record, type, BatchRunner.Budget)
-                : DeadLetter.Commit(record, type, failed.Failure!);
-        var result = _runner.Run(_table.ClusterId, [record], advances, solo: true, verdict).GetAwaiter().GetResult();
-        if (result.IsCommitted)
-        {
-            Applied(advances, result);
-            return true;
-        }
-
-        if (result.Class is FailureClass.Brake)
-        {
-            Brake((BrakeException)result.Failure!);
-            return false;
-        }
-
-        // The verdict could not be written. The record stays pending: it is run again, and judged again.
-        Wait(Cause(result), 1, waits++);
-        return true;
+        return failed.Class is FailureClass.HandlerTimeout
+            ? DeadLetter.Timeout(record, type, BatchRunner.Budget)
+            : DeadLetter.Commit(record, type, failed.Failure!);
     }
 
     List<ConsumedRecord> Owned(List<ConsumedRecord> records)
@@ -484,17 +553,7 @@ sealed class ConsumerLoop : IAssignmentListener, IDisposable
     {
         var delay = Backoff(waits);
         _logger.BatchWaits(_group, cause, records, (int)delay.TotalMilliseconds);
-        _pauseAll = true;
-        ApplyPauses();
-        try
-        {
-            PollFor(delay);
-        }
-        finally
-        {
-            _pauseAll = false;
-            ApplyPauses();
-        }
+        PollFor(delay);
     }
 
     /// <summary>The row tells whether the commit happened. Running again first would report one's own success as fencing.</summary>
@@ -511,6 +570,19 @@ sealed class ConsumerLoop : IAssignmentListener, IDisposable
             try
             {
                 var claims = _table.ClaimAgain(held, AssignmentTimeout).ToDictionary(c => c.Partition);
+                // Neither committed nor as it was: somebody else moved the row, or the database went back. What is in hand
+                // says nothing of what comes next; the row is judged as at an assignment.
+                var moved = claims
+                    .Values.Where(c =>
+                        advances.First(a => a.Partition == c.Partition) is var a
+                        && c.NextOffset != a.From
+                        && c.NextOffset != a.To
+                    )
+                    .Select(c => c.Partition)
+                    .ToList();
+                foreach (var partition in moved)
+                    claims.Remove(partition);
+                ClaimAndSeek(moved);
                 foreach (var claim in claims.Values)
                     _source.Store(new(claim.Partition, claim.NextOffset));
                 // The records were consumed under the claim before; it is still this process that holds the partition.
@@ -547,7 +619,6 @@ sealed class ConsumerLoop : IAssignmentListener, IDisposable
         Publish();
         ApplyPauses();
         PollFor(FencedPause);
-        _carried.RemoveAll(r => _table.Find(r.Partition) is not { Phase: PartitionPhase.Claimed });
         ClaimAndSeek([.. _table.Unclaimed]);
     }
 
@@ -643,8 +714,7 @@ sealed class ConsumerLoop : IAssignmentListener, IDisposable
                 foreach (var hook in _restoreHooks)
                     await hook.Restored(_stop.Token);
             });
-            while (!hooks.IsCompleted)
-                PollFor(PollTimeout);
+            PollWhile(() => hooks.IsCompleted ? TimeSpan.Zero : PollTimeout);
             hooks.GetAwaiter().GetResult();
             _hookFailures = 0;
         }

@@ -1,5 +1,7 @@
 using System.Text;
 using MassTransit;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
 using Npgsql;
 using Sync.Messaging.Batching;
 using Sync.Messaging.Kafka;
@@ -478,6 +480,233 @@ public sealed class BatchTests
 
         await stage.Until(s => s.Effects(), 1, "effect");
         Assert.Equal(0, await stage.DeadLetters());
+    }
+
+    /// <summary>The verdict was committed and nobody said so; what waits behind it is of other partitions.</summary>
+    [Fact]
+    public async Task A_verdict_whose_answer_was_lost_loses_no_record_behind_it()
+    {
+        await using var stage = await CountingStage.Set();
+        var kafka = new FakeKafka();
+        var culprit = kafka.Add(CountingStage.Add("k0", 999, text: "no text holds \0"));
+        var produced = Fill(kafka, keys: 20, perKey: 3);
+        // Neither the batch nor the record alone gets as far as that: the first commit is the verdict's.
+        var cut = Cut("after-commit", times: 1);
+        await using var process = await stage.Start(build: b =>
+        {
+            kafka.Replace(b);
+            cut.Replace(b);
+        });
+        kafka.Open();
+        await stage.Until(s => s.DeadLetters(), 1, "dead letter");
+        produced.AddRange(Fill(kafka, keys: 20, perKey: 1, from: 100));
+
+        await stage.Until(s => s.Effects(), produced.Count, "effects");
+        await Proof.Holds(stage, produced);
+        Assert.Empty(process.Logs.Of(4104));
+        Assert.Equal(
+            culprit.Offset,
+            Assert.Single(await stage.Query($"select \"offset\" from {S}.dead_letter", r => r.GetInt64(0)))
+        );
+    }
+
+    /// <summary>The fence names one partition; the records of all others are in the same hand.</summary>
+    [Fact]
+    public async Task A_fence_while_records_go_one_by_one_loses_none_of_the_other_partitions()
+    {
+        await using var stage = await CountingStage.Set();
+        var kafka = new FakeKafka();
+        var produced = Fill(kafka, keys: 20, perKey: 3);
+        var (first, second) = (produced[0].Partition, produced.First(p => p.Partition != produced[0].Partition));
+        var fence = new Interference(
+            async (point, n) =>
+            {
+                if (point == "before-commit" && n <= 4)
+                    throw new StaleSagaException("Counter", "Update", 1, 0);
+                // Between two transactions of one record each.
+                if (point == "after-store-offset" && n == 1)
+                    await stage.Database.Execute(
+                        $"update {S}.consumer_offset set epoch = epoch + 1 where topic = 'steps' and partition = {second.Partition}"
+                    );
+            }
+        );
+        await using var process = await stage.Start(build: b =>
+        {
+            kafka.Replace(b);
+            fence.Replace(b);
+        });
+        kafka.Open();
+        await Support.Eventually.Is(() => process.Logs.Of(4104).Any(), "fenced");
+        produced.AddRange(Fill(kafka, keys: 20, perKey: 1, from: 100));
+
+        await stage.Until(s => s.Effects(), produced.Count, "effects");
+        Assert.NotEqual(first, second.Partition);
+        await Proof.Holds(stage, produced);
+        Assert.Single(process.Logs.Of(4104));
+    }
+
+    [Fact]
+    public async Task Records_that_come_while_a_batch_waits_for_its_next_try_outlive_a_commit_without_an_answer()
+    {
+        await using var stage = await CountingStage.Set();
+        var kafka = new FakeKafka();
+        var produced = Fill(kafka, keys: 10, perKey: 1);
+        var interference = new Interference(
+            (point, n) =>
+            {
+                switch (point, n)
+                {
+                    case ("before-commit", 1):
+                        throw new StaleSagaException("Counter", "Update", 1, 0);
+                    // The next try is not at once: the loop polls before it.
+                    case ("before-commit", 2):
+                        produced.AddRange(Fill(kafka, keys: 10, perKey: 1, from: 2));
+                        throw new StaleSagaException("Counter", "Update", 1, 0);
+                    case ("after-commit", 1):
+                        throw new NpgsqlException("the connection was lost", new IOException());
+                    default:
+                        return Task.CompletedTask;
+                }
+            }
+        );
+        await using var process = await stage.Start(build: b =>
+        {
+            kafka.Replace(b);
+            interference.Replace(b);
+        });
+        kafka.Open();
+        await stage.Until(s => s.Effects(), 10, "effects of the first batch");
+        produced.AddRange(Fill(kafka, keys: 10, perKey: 1, from: 100));
+
+        await stage.Until(s => s.Effects(), produced.Count, "effects");
+        await Proof.Holds(stage, produced);
+    }
+
+    /// <summary>The row stands where neither the lost commit nor the batch before would have left it.</summary>
+    [Fact]
+    public async Task A_commit_without_an_answer_whose_database_went_back_goes_on_from_the_row()
+    {
+        await using var stage = await CountingStage.Set();
+        var kafka = new FakeKafka();
+        var first = Enumerable.Range(1, 10).Select(i => kafka.Add(CountingStage.Add("a", i)).Offset).ToList();
+        var restored = new Interference(
+            async (point, n) =>
+            {
+                if (point != "after-commit" || n != 2)
+                    return;
+                await stage.Database.Execute(
+                    $"update {S}.consumer_offset set next_offset = 4 where topic = 'steps' and next_offset > 0"
+                );
+                throw new NpgsqlException("the connection was lost", new IOException());
+            }
+        );
+        await using var process = await stage.Start(build: b =>
+        {
+            kafka.Replace(b);
+            restored.Replace(b);
+        });
+        kafka.Open();
+        await stage.Until(s => s.Effects(), 10, "effects of the first batch");
+        kafka.Close();
+        var second = Enumerable.Range(11, 10).Select(i => kafka.Add(CountingStage.Add("a", i)).Offset).ToList();
+        kafka.Open();
+
+        await stage.Until(s => s.Effects(), 36, "effects, those from offset 4 on twice");
+        Assert.Equal(
+            first.Concat(second).Select(o => (o, o < 4 ? 1L : 2L)),
+            await stage.Query(
+                $"select \"offset\", count(*) from {S}.effect group by 1 order by 1",
+                r => (r.GetInt64(0), r.GetInt64(1))
+            )
+        );
+        Assert.Single(process.Logs.Of(4113));
+    }
+
+    /// <summary>The group's partitions are given time after a fence; a backlog in the others is not taken for one batch.</summary>
+    [Fact]
+    public async Task What_comes_while_the_loop_waits_is_no_larger_batch()
+    {
+        await using var stage = await CountingStage.Set();
+        var kafka = new FakeKafka();
+        var produced = Fill(kafka, keys: 1, perKey: 1);
+        var backlog = new Interference(
+            (point, n) =>
+            {
+                if (point == "after-collect" && n == 1)
+                    produced.AddRange(Fill(kafka, keys: 40, perKey: 30, from: 2));
+                return Task.CompletedTask;
+            }
+        );
+        await using var process = await stage.Start(build: b =>
+        {
+            kafka.Replace(b);
+            backlog.Replace(b);
+        });
+        await Support.Eventually.Is(
+            () => process.Board.State.Phase == Sync.Messaging.Hosting.ConsumerPhase.Claimed,
+            "claimed"
+        );
+        await stage.Database.Execute(
+            $"update {S}.consumer_offset set epoch = epoch + 1 where topic = 'steps' and partition = {produced[0].Partition}"
+        );
+        kafka.Open();
+
+        await stage.Until(s => s.Effects(), 1_201, "effects");
+        await Proof.Holds(stage, produced);
+        Assert.Single(process.Logs.Of(4104));
+        Assert.InRange(
+            await stage.Database.Scalar<long>(
+                $"select max(n) from (select count(*) n from {S}.effect group by xmin::text) batches"
+            ),
+            1,
+            ConsumerLoop.MaxRecords
+        );
+    }
+
+    /// <summary>The group takes a member that does not poll for dead, however busy it is.</summary>
+    [Fact]
+    public async Task Records_that_go_one_by_one_and_slowly_do_not_keep_the_loop_from_polling()
+    {
+        await using var stage = await CountingStage.Set();
+        var kafka = new FakeKafka();
+        var produced = Fill(kafka, keys: 6, perKey: 1);
+        var time = new Skipping();
+        var polls = new List<int>();
+        var slow = new Interference(
+            (point, n) =>
+            {
+                if (point == "before-commit" && n <= 4)
+                    throw new StaleSagaException("Counter", "Update", 1, 0);
+                if (point != "after-store-offset")
+                    return Task.CompletedTask;
+                polls.Add(kafka.Polls);
+                time.Skip(TimeSpan.FromSeconds(60));
+                return Task.CompletedTask;
+            }
+        );
+        await using var process = await stage.Start(build: b =>
+        {
+            b.Services.Replace(ServiceDescriptor.Singleton<TimeProvider>(time));
+            kafka.Replace(b);
+            slow.Replace(b);
+        });
+        kafka.Open();
+
+        await stage.Until(s => s.Effects(), produced.Count, "effects");
+        await Proof.Holds(stage, produced);
+        Assert.Equal(polls.Distinct().Count(), polls.Count);
+        Assert.Equal(produced.Count, polls.Count);
+    }
+
+    /// <summary>The system's clock, of which a test skips a part.</summary>
+    sealed class Skipping : TimeProvider
+    {
+        long _skipped;
+
+        public void Skip(TimeSpan part) =>
+            Interlocked.Add(ref _skipped, part.Ticks * TimestampFrequency / TimeSpan.TicksPerSecond);
+
+        public override long GetTimestamp() => base.GetTimestamp() + Interlocked.Read(ref _skipped);
     }
 
     static Interference Cut(string at, int times) =>

@@ -201,6 +201,45 @@ public sealed class DeadLetterTests
         );
     }
 
+    /// <summary>A good record behind the bad ones must not carry the offset over them.</summary>
+    [Fact]
+    public async Task What_comes_before_the_brake_closes_does_not_pass_the_records_that_it_holds()
+    {
+        await using var stage = await CountingStage.Set();
+        var kafka = new FakeKafka();
+        for (var i = 0; i < 60; i++)
+            kafka.Add(CountingStage.Add($"k{i}", 1, ask: "fail"));
+        var interference = new Interference(
+            (point, n) =>
+            {
+                if (point != "after-stage" || n > 2)
+                    return Task.CompletedTask;
+                // Before the second retry the loop polls.
+                if (n == 2)
+                    for (var i = 0; i < 60; i++)
+                        kafka.Add(CountingStage.Add($"k{i}", 2));
+                throw new Sync.Messaging.Batching.StaleSagaException("Counter", "Update", 1, 0);
+            }
+        );
+        await using var process = await stage.Start(
+            b =>
+                b.Before = c =>
+                    c.Message.Ask is null ? Task.CompletedTask : throw new InvalidOperationException("a bad release"),
+            build: b =>
+            {
+                kafka.Replace(b);
+                interference.Replace(b);
+            }
+        );
+        kafka.Open();
+        await Eventually.Is(() => process.Board.State.Brake is not null, "the brake");
+        var polls = kafka.Polls;
+        await Eventually.Is(() => kafka.Polls > polls + 100, "the loop goes on polling");
+
+        Assert.Equal(0, await stage.Effects());
+        Assert.Equal(0, await stage.Database.Scalar<long>($"select sum(next_offset)::bigint from {S}.consumer_offset"));
+    }
+
     [Fact]
     public async Task What_would_leave_the_transaction_is_refused_and_names_Produce()
     {
