@@ -629,11 +629,19 @@ sealed class ConsumerLoop : IAssignmentListener, IDisposable
 
         try
         {
+            var told = new List<TopicPartitionOffset>();
             foreach (var start in _table.Claim(partitions, _source.Cluster, AssignmentTimeout))
             {
-                if (_table.Find(start.TopicPartition) is { Phase: PartitionPhase.Claimed })
-                    _source.Seek(start);
+                if (_table.Find(start.TopicPartition) is not { Phase: PartitionPhase.Claimed, IsRestoring: var waits })
+                    continue;
+                _source.Seek(start);
+                if (!waits)
+                    told.Add(start);
             }
+
+            // An operator may have sent the partition back. Once the next batch has moved the row, Kafka's older and higher
+            // offset would look as if the database had been restored.
+            _source.Commit(told);
         }
         catch (Exception e) when (e is not OutOfMemoryException)
         {
@@ -761,11 +769,6 @@ sealed class ConsumerLoop : IAssignmentListener, IDisposable
         foreach (var partition in resumed)
             _logger.PartitionResumed(partition.Topic, partition.Partition.Value);
         ClaimAndSeek(resumed);
-        _source.Commit([
-            .. resumed
-                .Where(p => _table.Find(p) is { Phase: PartitionPhase.Claimed })
-                .Select(p => new TopicPartitionOffset(p, _table.Find(p)!.Value.Next)),
-        ]);
     }
 
     /// <summary>Pausing is forgotten at a reassignment: what should be paused is compared with what was, and repeated.</summary>

@@ -38,7 +38,8 @@ readonly record struct Judgement(Relation Relation, long? Start, FeedGap? Gap, b
                 NeedsHook: false
             );
 
-        var wentBack = view.Committed > stored;
+        // Whom an operator sent back stands behind what Kafka was told before, and nothing was restored.
+        var wentBack = view.Committed > stored && !claim.IsResumed;
         if (stored < view.Low)
             return new(
                 Relation.Overtaken,

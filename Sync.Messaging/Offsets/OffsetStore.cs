@@ -6,7 +6,8 @@ using Sync.Messaging.Hosting;
 namespace Sync.Messaging.Offsets;
 
 /// <summary>What a claim found. From now on whoever claimed before is fenced.</summary>
-readonly record struct Claim(TopicPartition Partition, long NextOffset, long Epoch, bool IsNew);
+/// <param name="IsResumed">An operator placed the offset, and nothing has moved it since.</param>
+readonly record struct Claim(TopicPartition Partition, long NextOffset, long Epoch, bool IsNew, bool IsResumed = false);
 
 /// <summary>A jump that must not be silent.</summary>
 /// <param name="MoveTo">Where the row goes on; null leaves it.</param>
@@ -15,6 +16,9 @@ readonly record struct FeedGap(TopicPartition Partition, long From, long To, str
 /// <summary>Rows of <c>consumer_offset</c> and <c>feed_gap</c>: where a group stands, and since which claim.</summary>
 sealed class OffsetStore
 {
+    /// <summary>How the reason of the gap begins that an operator's resume leaves.</summary>
+    const string Resumed = "resumed by an operator";
+
     readonly NpgsqlDataSource _database;
     readonly string _group;
     readonly string _owner;
@@ -23,6 +27,7 @@ sealed class OffsetStore
     readonly string _gap;
     readonly string _move;
     readonly string _resume;
+    readonly string _resumed;
 
     public OffsetStore(NpgsqlDataSource database, string schema, string group, string owner)
     {
@@ -36,15 +41,23 @@ sealed class OffsetStore
             $"select topic, partition, next_offset, epoch from {s}.consumer_offset o "
             + "join unnest($3::text[], $4::int[]) w(t, p) on o.topic = w.t and o.partition = w.p "
             + "where consumer_group = $1 and cluster_id = $2";
+        // Found at each claim until it is closed, and one row all the same. An operator's resume happens each time.
         _gap = $"""
             insert into {s}.feed_gap (feed, reason, consumer_group, cluster_id, topic, partition, from_offset, to_offset)
             select 'kafka', $1, $2, $3, $4, $5, $6, $7
-             where not exists (select 1 from {s}.feed_gap
+             where $8 or not exists (select 1 from {s}.feed_gap
               where feed = 'kafka' and reason = $1 and consumer_group = $2 and cluster_id = $3 and topic = $4
                 and partition = $5 and from_offset = $6 and to_offset = $7 and state = 'open')
             """;
         _resume =
             $"update {s}.consumer_offset set epoch = epoch + 1 where consumer_group = $1 and cluster_id = $2 and topic = $3 and partition = $4 returning next_offset, epoch";
+        // A resume writes its gap and moves the row at one now(); a batch that moves the row gives it another.
+        _resumed =
+            $"select o.topic, o.partition from {s}.consumer_offset o "
+            + "join unnest($3::text[], $4::int[]) w(t, p) on o.topic = w.t and o.partition = w.p "
+            + "where o.consumer_group = $1 and o.cluster_id = $2 "
+            + $"and exists (select 1 from {s}.feed_gap g where g.feed = 'kafka' and g.consumer_group = $1 and g.cluster_id = $2 "
+            + $"and g.topic = o.topic and g.partition = o.partition and g.found_at = o.moved_at and g.reason like '{Resumed}%')";
         _move =
             $"update {s}.consumer_offset set next_offset = $1, moved_at = now() where consumer_group = $2 and cluster_id = $3 and topic = $4 and partition = $5 and epoch = $6";
     }
@@ -85,6 +98,11 @@ sealed class OffsetStore
             }
         }
 
+        // A statement of its own: the claim may have waited for the very transaction that resumed.
+        var resumed = await ResumedOf(cluster, claims, connection, transaction, cancellationToken);
+        for (var i = 0; i < claims.Count; i++)
+            claims[i] = claims[i] with { IsResumed = resumed.Contains(claims[i].Partition) };
+
         foreach (var claim in claims)
         {
             if (judge(claim) is { } gap)
@@ -105,7 +123,7 @@ sealed class OffsetStore
         TopicPartition partition,
         long offset,
         CancellationToken cancellationToken,
-        string reason = "resumed by an operator"
+        string by = ""
     )
     {
         await using var connection = await _database.OpenConnectionAsync(cancellationToken);
@@ -130,7 +148,7 @@ sealed class OffsetStore
         }
 
         await Write(
-            new(partition, stored, offset, reason, MoveTo: offset),
+            new(partition, stored, offset, by.Length == 0 ? Resumed : $"{Resumed}: {by}", MoveTo: offset),
             cluster,
             epoch,
             connection,
@@ -165,6 +183,31 @@ sealed class OffsetStore
         return rows;
     }
 
+    async Task<HashSet<TopicPartition>> ResumedOf(
+        string cluster,
+        IReadOnlyList<Claim> claims,
+        NpgsqlConnection connection,
+        NpgsqlTransaction transaction,
+        CancellationToken cancellationToken
+    )
+    {
+        await using var command = new NpgsqlCommand(_resumed, connection, transaction)
+        {
+            Parameters =
+            {
+                new() { Value = _group },
+                new() { Value = cluster },
+                new() { Value = claims.Select(c => c.Partition.Topic).ToArray() },
+                new() { Value = claims.Select(c => c.Partition.Partition.Value).ToArray() },
+            },
+        };
+        var resumed = new HashSet<TopicPartition>();
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        while (await reader.ReadAsync(cancellationToken))
+            resumed.Add(new(reader.GetString(0), reader.GetInt32(1)));
+        return resumed;
+    }
+
     async Task Write(
         FeedGap gap,
         string cluster,
@@ -188,6 +231,7 @@ sealed class OffsetStore
                     new() { Value = partition },
                     new() { Value = gap.From },
                     new() { Value = gap.To },
+                    new() { Value = gap.Reason.StartsWith(Resumed, StringComparison.Ordinal) },
                 },
             }
         );

@@ -66,7 +66,7 @@ public sealed class PartitionResume(NpgsqlDataSource database, KafkaCluster clus
             new TopicPartition(topic, partition),
             offset,
             cancellationToken,
-            $"resumed by an operator: {by}"
+            by
         );
 
     async Task<long> Offset(TopicPartition partition, OffsetSpec spec)

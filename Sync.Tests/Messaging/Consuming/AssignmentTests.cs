@@ -114,6 +114,72 @@ public sealed class AssignmentTests
         Assert.Equal((1_000L, 0L, "resumed by an operator"), (await Gaps(stage))[^1]);
     }
 
+    /// <summary>Kafka was told the offset of before the halt, as it is wherever the topic was not made anew.</summary>
+    [Fact]
+    public async Task A_halted_partition_that_is_resumed_further_back_is_not_taken_for_a_restored_database()
+    {
+        await using var stage = await CountingStage.Set();
+        var kafka = new FakeKafka();
+        await Stored(stage, kafka, 1_000);
+        kafka.Views[Zero] = new(Low: 0, High: 900, Committed: 1_000);
+        var hook = new Hook();
+        await using var process = await stage.Start(build: b =>
+        {
+            kafka.Replace(b);
+            b.Services.AddSingleton<IRestoreHook>(hook);
+        });
+        await Eventually.Is(() => process.Logs.Of(4116).Any(), "halted");
+
+        // Twice, as somebody does who sees nothing happen at once: the second one is a jump from 900 to 900.
+        Assert.True(await Offsets(stage).Resume(kafka.Id, Zero, 900, CancellationToken.None, "ada"));
+        Assert.True(await Offsets(stage).Resume(kafka.Id, Zero, 900, CancellationToken.None, "ada"));
+        Assert.True(await Offsets(stage).Resume(kafka.Id, Zero, 900, CancellationToken.None, "ada"));
+        await Eventually.Is(
+            () =>
+                kafka.Current!.Positions[Zero] == 900
+                && !kafka.Current.Paused.Contains(Zero)
+                && process.Board.State.Halted.Count == 0,
+            "going on"
+        );
+        Assert.Empty(process.Logs.Of(4113));
+        Assert.False(hook.Began.Task.IsCompleted);
+        Assert.Equal(900, kafka.Committed[Zero]);
+        Assert.DoesNotContain(await Gaps(stage), g => g.Reason == "the database went back");
+    }
+
+    [Fact]
+    public async Task A_partition_that_is_resumed_while_it_is_consumed_is_not_taken_for_a_restored_database()
+    {
+        await using var stage = await CountingStage.Set();
+        var kafka = new FakeKafka();
+        await using var process = await Started(stage, kafka);
+        var key = Enumerable
+            .Range(0, 100)
+            .Select(i => $"k{i}")
+            .First(k => kafka.PartitionOf(CountingJson.Steps, k) == Zero);
+        for (var value = 1; value <= 10; value++)
+            kafka.Add(CountingStage.Add(key, value));
+        kafka.Open();
+        await stage.Until(s => s.Effects(), 10, "effects");
+        await Eventually.Is(() => kafka.Committed.TryGetValue(Zero, out var told) && told == 10, "Kafka is told");
+
+        Assert.True(await Offsets(stage).Resume(kafka.Id, Zero, 4, CancellationToken.None));
+        kafka.Add(CountingStage.Add(key, 11));
+        await stage.Until(s => s.Effects(), 17, "effects, those from offset 4 on again");
+
+        Assert.Single(process.Logs.Of(4104));
+        Assert.Empty(process.Logs.Of(4113));
+        Assert.Equal([(10, 4, "resumed by an operator")], await Gaps(stage));
+
+        // Whoever goes back once more is found again: the word was about one offset.
+        await process.Stop();
+        await stage.Database.Execute(
+            $"update {S}.consumer_offset set next_offset = 8 where topic = 'steps' and partition = 0"
+        );
+        await using var again = await stage.Start(build: kafka.Replace);
+        await Eventually.Is(() => again.Logs.Of(4113).Any(), "a restored database");
+    }
+
     [Fact]
     public async Task A_partition_beyond_the_setting_halts()
     {
