@@ -92,11 +92,16 @@ static class Failures
             Stale or "40001" or "40P01" or "55P03" or "57014" => FailureClass.Transient,
             // Our tables, columns, functions or rights are not there: whoever runs another message meets the same.
             "42P01" or "42703" or "42883" or "42501" or "3F000" => FailureClass.Unavailable,
-            "57P01" or "57P02" or "57P03" or "25P03" or "57P05" => FailureClass.Unavailable,
+            "57P01" or "57P02" or "57P03" or "57P04" or "25P03" or "57P05" => FailureClass.Unavailable,
+            // A server that only reads is the old one of a failover, and a pooler that hands out a connection without our
+            // prepared statements is set up wrongly. Neither says anything of the message.
+            "25006" or "26000" => FailureClass.Unavailable,
             // 28: a password that was changed, or a role that may not sign in; no message is at fault.
             _ when state.StartsWith("08", StringComparison.Ordinal)
                     || state.StartsWith("28", StringComparison.Ordinal)
-                    || state.StartsWith("53", StringComparison.Ordinal) => FailureClass.Unavailable,
+                    || state.StartsWith("53", StringComparison.Ordinal)
+                    // The disk and the files of the server.
+                    || state.StartsWith("58", StringComparison.Ordinal) => FailureClass.Unavailable,
             _ => FailureClass.Deterministic,
         };
 

@@ -13,6 +13,10 @@ public sealed class FailuresTests
     [InlineData("57P01")]
     [InlineData("53300")]
     [InlineData("08006")]
+    [InlineData("25006")]
+    [InlineData("26000")]
+    [InlineData("57P04")]
+    [InlineData("58030")]
     public void A_message_is_not_to_blame_for_a_database_that_lets_nobody_in(string state)
     {
         var refused = new InvalidOperationException("outer", new PostgresException("no", "FATAL", "FATAL", state));
