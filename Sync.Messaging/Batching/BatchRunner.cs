@@ -96,7 +96,8 @@ sealed class BatchRunner(
             batch.SetRolledBack(failure);
             activity?.SetStatus(ActivityStatusCode.Error, failure.GetType().Name);
             await Settled(dispatches, batch.LastRound).ConfigureAwait(false);
-            return new(failure, Failures.Classify(failure, committing), [], batch.Rounds, batch.PatienceEnded);
+            var failed = Failures.Classify(failure, committing, transaction.Opened.IsCompletedSuccessfully);
+            return new(failure, failed, [], batch.Rounds, batch.PatienceEnded);
         }
 
         brake.Count(batch.DeadLetters);

@@ -39,12 +39,18 @@ static class Failures
     /// <summary>A saga's row is not the one that was loaded.</summary>
     public const string Stale = "SY002";
 
-    public static FailureClass Classify(Exception exception, bool committing)
+    /// <param name="committing">COMMIT was on its way.</param>
+    /// <param name="answered">PostgreSQL had opened the batch's transaction and advanced its offsets before.</param>
+    public static FailureClass Classify(Exception exception, bool committing, bool answered = false)
     {
         foreach (var inner in Chain(exception))
         {
             if (Classify(inner) is { } found)
             {
+                // Not a server that is away but a statement that takes too long: the whole batch would take as long again,
+                // its records one by one do not. If the server is away after all, the next try cannot begin.
+                if (answered && !committing && inner is NpgsqlException { InnerException: TimeoutException })
+                    return FailureClass.Transient;
                 // Whoever was cut off while COMMIT was on its way does not know what became of it.
                 return committing && found is FailureClass.Unavailable ? FailureClass.Unknown : found;
             }

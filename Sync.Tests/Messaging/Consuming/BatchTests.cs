@@ -698,6 +698,32 @@ public sealed class BatchTests
         Assert.Equal(produced.Count, polls.Count);
     }
 
+    /// <summary>All of them at once take longer than a statement may; alone, none does.</summary>
+    [Fact]
+    public async Task A_batch_that_takes_too_long_to_write_is_written_one_by_one()
+    {
+        await using var stage = await CountingStage.Set();
+        var kafka = new FakeKafka();
+        var produced = Fill(kafka, keys: 5, perKey: 2);
+        var slow = new Interference(
+            (point, n) =>
+                point == "before-commit" && n <= 4
+                    ? throw new NpgsqlException("Exception while reading from stream", new TimeoutException())
+                    : Task.CompletedTask
+        );
+        await using var process = await stage.Start(build: b =>
+        {
+            kafka.Replace(b);
+            slow.Replace(b);
+        });
+        kafka.Open();
+
+        await stage.Until(s => s.Effects(), produced.Count, "effects");
+        await Proof.Holds(stage, produced);
+        Assert.Single(process.Logs.Of(4111));
+        Assert.Equal(10, await stage.Database.Scalar<long>($"select count(distinct xmin::text) from {S}.effect"));
+    }
+
     /// <summary>The system's clock, of which a test skips a part.</summary>
     sealed class Skipping : TimeProvider
     {

@@ -25,6 +25,19 @@ public sealed class FailuresTests
         Assert.Equal(FailureClass.Unavailable, Failures.OfInfrastructure(refused));
     }
 
+    [Fact]
+    public void A_statement_that_takes_too_long_is_no_database_that_is_away()
+    {
+        var slow = new InvalidOperationException("outer", new NpgsqlException("slow", new TimeoutException()));
+
+        Assert.Equal(FailureClass.Transient, Failures.Classify(slow, committing: false, answered: true));
+        // It never began: nobody answers, or the pool has no connection left.
+        Assert.Equal(FailureClass.Unavailable, Failures.Classify(slow, committing: false));
+        Assert.Equal(FailureClass.Unknown, Failures.Classify(slow, committing: true, answered: true));
+        var cut = new NpgsqlException("cut", new IOException());
+        Assert.Equal(FailureClass.Unavailable, Failures.Classify(cut, committing: false, answered: true));
+    }
+
     [Theory]
     [InlineData("23505")]
     [InlineData("22001")]
