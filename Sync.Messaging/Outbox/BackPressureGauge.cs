@@ -3,7 +3,7 @@ using System.Globalization;
 namespace Sync.Messaging.Outbox;
 
 /// <summary>What the outbox and its neighbours hold, at one look.</summary>
-/// <param name="Rows">Ids between the outbox's first and last row.</param>
+/// <param name="Rows">Of the outbox, counted to just above <see cref="BackPressureGauge.MaxRows"/>.</param>
 /// <param name="Bytes">The outbox on disk, dead rows included.</param>
 /// <param name="DatabaseBytes">The whole database; 0 where no limit is set.</param>
 /// <param name="Queues">Further queues, by name.</param>

@@ -4,6 +4,7 @@ using System.Diagnostics.Metrics;
 using System.Text;
 using Microsoft.Extensions.DependencyInjection;
 using Sync.Messaging.Hosting;
+using Sync.Messaging.Outbox;
 using Sync.Messaging.Wire;
 using Sync.Tests.Support;
 
@@ -328,6 +329,25 @@ public sealed class OutboxTests
         using var reader = stage.Read("missing");
         Assert.Equal([1, 3], (await reader.Read(2)).Select(Number));
         await Eventually.Is(() => process.Board.Degraded.Count == 0, "nothing is degraded any more");
+    }
+
+    [Fact]
+    public async Task A_row_of_a_stopped_topic_does_not_make_the_outbox_look_full()
+    {
+        await using var stage = await PingStage.Set();
+        await using var process = await PingProcess.Start(stage.Database, stage.Kafka);
+        await process.Send(new Pinged("k", 1, "missing"));
+        await Eventually.Is(() => process.Logs.Of(4134).Any(), "the topic is stopped");
+
+        // As if everything else had come and gone behind it for long.
+        await stage.Database.Execute(
+            $"select setval(pg_get_serial_sequence('{S}.outbox', 'id'), {BackPressureGauge.MaxRows + 10})"
+        );
+        await process.Send(new Pinged("k", 2, "missing"));
+        await Eventually.Is(() => process.Board.Backlog.Rows > 1, "both rows are seen");
+
+        Assert.Equal(2, process.Board.Backlog.Rows);
+        Assert.Empty(process.Logs.Of(4140));
     }
 
     [Fact]
