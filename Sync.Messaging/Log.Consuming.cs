@@ -164,6 +164,20 @@ static partial class Log
     )]
     public static partial void Braked(this ILogger log, string group, int count, string code);
 
+    [LoggerMessage(
+        4122,
+        LogLevel.Information,
+        "{Count} dead letters are replayed: their types were unknown and this version knows them"
+    )]
+    public static partial void UnknownTypesReplayed(this ILogger log, int count);
+
+    [LoggerMessage(
+        4123,
+        LogLevel.Warning,
+        "Dead letters of unknown types could not be looked at; tried again in {Delay} ms"
+    )]
+    public static partial void UnknownTypesWait(this ILogger log, Exception exception, int delay);
+
     [LoggerMessage(4150, LogLevel.Warning, "Messages of type {Type} go one by one: {Why}")]
     public static partial void NeedsSolo(this ILogger log, string type, string why);
 

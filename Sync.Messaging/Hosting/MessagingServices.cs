@@ -4,6 +4,7 @@ using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Npgsql;
+using Sync.Messaging.DeadLetters;
 using Sync.Messaging.Kafka;
 using Sync.Messaging.Outbox;
 using Sync.Messaging.Scheduling;
@@ -70,6 +71,7 @@ public static class MessagingServices
         services.AddHostedService<KafkaWatch>();
         services.AddHostedService<OutboxDeliverer>();
         services.AddHostedService<ScheduleMover>();
+        services.AddHostedService<UnknownTypesReplay>();
         services.AddConsuming<TDbContext>();
         return services;
     }

@@ -3,6 +3,7 @@ using System.Text.Json;
 using MassTransit;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
 using Sync.Messaging.DeadLetters;
 using Sync.Messaging.Kafka;
 using Sync.Messaging.Wire;
@@ -238,6 +239,36 @@ public sealed class DeadLetterTests
 
         Assert.Equal(0, await stage.Effects());
         Assert.Equal(0, await stage.Database.Scalar<long>($"select sum(next_offset)::bigint from {S}.consumer_offset"));
+    }
+
+    [Fact]
+    public async Task A_type_that_was_unknown_is_read_again_by_the_version_that_knows_it()
+    {
+        await using var stage = await CountingStage.Set();
+        await using (
+            var old = await stage.Start(build: b =>
+                b.Services.Replace(ServiceDescriptor.Singleton(new MessageCatalog()))
+            )
+        )
+        {
+            await stage.Send(CountingStage.Add("a", 1));
+            await stage.Send(CountingStage.Add("a", 2));
+            var foreign = CountingStage.Record(CountingStage.Add("b", 3));
+            foreign.Headers.Remove(CloudEventNames.Type);
+            foreign.Headers.Add(CloudEventNames.Type, Body("test.of-tomorrow.v1"));
+            await stage.SendRaw(foreign);
+            await stage.Until(s => s.DeadLetters(), 3, "dead letters");
+        }
+
+        await using var process = await stage.Start();
+        await stage.Until(s => s.Effects(), 2, "effects");
+
+        Assert.Equal(2, await stage.Database.Scalar<long>($"select last from {S}.counter"));
+        Assert.Equal(
+            ["open", "replayed", "replayed"],
+            (await stage.Query($"select state from {S}.dead_letter", r => r.GetString(0))).Order(StringComparer.Ordinal)
+        );
+        Assert.Single(process.Logs.Of(4122));
     }
 
     [Fact]
