@@ -106,6 +106,20 @@ static partial class Log
     )]
     public static partial void RetentionOvertook(this ILogger log, string topic, int partition, long offset, long low);
 
+    [LoggerMessage(
+        4122,
+        LogLevel.Warning,
+        "Group {Group}: the database was restored; {Count} partitions wait for the restore hook, which begins"
+    )]
+    public static partial void RestoreHookBegins(this ILogger log, string group, int count);
+
+    [LoggerMessage(
+        4123,
+        LogLevel.Warning,
+        "Group {Group}: the restore hook is done; {Count} partitions are read on from where the database stands"
+    )]
+    public static partial void RestoreHookDone(this ILogger log, string group, int count);
+
     [LoggerMessage(4115, LogLevel.Error, "The restore hook failed and runs again in {Delay} ms")]
     public static partial void RestoreHookFailed(this ILogger log, Exception exception, int delay);
 

@@ -17,12 +17,21 @@ sealed class AdapterHealth(HealthBoard board) : IAdapterHealth
     public void Set(string code, string? detail) => board.Set(code, detail);
 }
 
-/// <summary>Once claimed is enough: the claim is what finds a restored database, and raises its numbers before any lane is taken.</summary>
+/// <summary>
+/// Once claimed is enough, since the claim is what finds a restored database. One that it found is put right before any lane
+/// is taken: a lane that does not know of the restore doubts nothing, and creates without looking.
+/// </summary>
 sealed class ClaimedOnce(IConsumerHealth consumer) : IMayWork
 {
-    bool _claimed;
+    volatile bool _claimed;
 
-    public bool Now => _claimed || (_claimed = consumer.State.Phase is ConsumerPhase.Claimed or ConsumerPhase.Idle);
+    public bool Now =>
+        consumer.State.Phase switch
+        {
+            ConsumerPhase.Restoring => false,
+            ConsumerPhase.Claimed or ConsumerPhase.Idle => _claimed = true,
+            _ => _claimed,
+        };
 }
 
 /// <summary>Consuming pauses while too much work waits: Kafka keeps it as well.</summary>

@@ -95,7 +95,8 @@ sealed class Workers(
         for (var looks = 0; ; looks++)
         {
             stop.ThrowIfCancellationRequested();
-            var room = gate.Lanes(MaxInHand - InHand, InHand);
+            // Asked each time: a rebalance may bring a partition that shows a restore which its owner before did not put right.
+            var room = mayWork.Now ? gate.Lanes(MaxInHand - InHand, InHand) : 0;
             var taken = room > 0 ? await Take(room, stop) : [];
             foreach (var lane in taken)
                 Begin(lane, abandon);
@@ -288,7 +289,10 @@ sealed class Workers(
             : default;
 }
 
-/// <summary>Whether lanes may be taken at all: only once the process's consumer has claimed its partitions, since the claim is what notices a restored database.</summary>
+/// <summary>
+/// Whether lanes may be taken at all: only once the process's consumer has claimed its partitions, since the claim is what
+/// notices a restored database, and never between that and the end of the restore hook.
+/// </summary>
 interface IMayWork
 {
     bool Now { get; }

@@ -77,6 +77,13 @@ sealed class HealthReport(
                 reasons.Add(
                     new("not-claimed", $"assigned {Seconds(Since(state.Since))} s ago, not claimed in PostgreSQL yet")
                 );
+            if (state.Phase == ConsumerPhase.Restoring)
+                reasons.Add(
+                    new(
+                        "restoring",
+                        $"the database was restored; for {Seconds(Since(state.Since))} s now, what follows from that is put right before anything is done"
+                    )
+                );
         }
 
         if (reasons.Count > 0)

@@ -15,6 +15,12 @@ public enum ConsumerPhase
     /// <summary>Partitions are assigned, but PostgreSQL has not confirmed the claim: not ready after 30 s.</summary>
     Assigned,
 
+    /// <summary>
+    /// Claimed, but PostgreSQL was restored from a backup, and the restore hook is not done yet: nothing is consumed, and
+    /// nothing may be done that rests on the tables. Not ready.
+    /// </summary>
+    Restoring,
+
     /// <summary>Every assigned partition is claimed, or halted.</summary>
     Claimed,
 

@@ -715,6 +715,8 @@ sealed class ConsumerLoop : IAssignmentListener, IDisposable
         if (restoring.Count == 0 || (_hookFailures > 0 && _time.GetElapsedTime(_hookAt) < Backoff(_hookFailures)))
             return;
 
+        if (_hookFailures == 0)
+            _logger.RestoreHookBegins(_group, restoring.Count);
         try
         {
             var hooks = Task.Run(async () =>
@@ -744,6 +746,8 @@ sealed class ConsumerLoop : IAssignmentListener, IDisposable
         _source.Commit(held);
         foreach (var position in held)
             _table.Restored(position.TopicPartition);
+        _logger.RestoreHookDone(_group, held.Count);
+        Publish();
         ApplyPauses();
     }
 
@@ -815,8 +819,9 @@ sealed class ConsumerLoop : IAssignmentListener, IDisposable
         if (states.Count > 0)
             _board.Entered(
                 _group,
-                states.Any(s => s.Value.Phase is PartitionPhase.Unclaimed)
-                    ? ConsumerPhase.Assigned
+                states.Any(s => s.Value.Phase is PartitionPhase.Unclaimed) ? ConsumerPhase.Assigned
+                    // Whoever waits for the claim waits for the restored database that it found, too.
+                    : states.Any(s => s.Value.IsRestoring) ? ConsumerPhase.Restoring
                     : ConsumerPhase.Claimed
             );
     }

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Sync.Adapter.Hosting;
 using Sync.Contracts.Systems;
+using Sync.Messaging.Hosting;
 using Sync.Tests.Support;
 using static Sync.Tests.Adapters.Frame;
 
@@ -109,6 +110,62 @@ public sealed class WorkersTests
         frame.MayWork.Now = true;
         await Answered(frame, 1);
         await frame.StopWorkers();
+    }
+
+    [Fact]
+    public async Task No_lane_is_taken_while_a_restore_is_put_right_also_by_workers_that_have_begun()
+    {
+        await using var frame = await Start();
+        await frame.StartWorkers();
+        await frame.TakeIn(Create("c1"));
+        await Answered(frame, 1);
+
+        frame.MayWork.Now = false;
+        // The second look from now on begins after the take that the first one may have been for.
+        var asked = frame.MayWork.Asked;
+        await Eventually.Is(() => frame.MayWork.Asked > asked + 1, "the workers ask again");
+        await frame.TakeIn(Create("c2"));
+        asked = frame.MayWork.Asked;
+        await Eventually.Is(() => frame.MayWork.Asked > asked + 2, "the workers ask on");
+        Assert.True(await frame.OfLink<bool>("taken_by is null", "customer:c2"));
+        Assert.Single(frame.Vendor.CallsOf("create"));
+
+        frame.MayWork.Now = true;
+        await Answered(frame, 2);
+        await frame.StopWorkers();
+    }
+
+    [Fact]
+    public void Workers_wait_for_a_claim_once_and_for_a_restore_whenever_one_is_found()
+    {
+        var consumer = new Consumer();
+        var mayWork = new ClaimedOnce(consumer);
+        (ConsumerPhase Phase, bool MayWork)[] life =
+        [
+            (ConsumerPhase.NeverAssigned, false),
+            (ConsumerPhase.Assigned, false),
+            (ConsumerPhase.Restoring, false),
+            (ConsumerPhase.Claimed, true),
+            (ConsumerPhase.Assigned, true),
+            (ConsumerPhase.Restoring, false),
+            (ConsumerPhase.Idle, true),
+        ];
+
+        Assert.Equal(
+            life,
+            life.Select(step =>
+            {
+                consumer.Phase = step.Phase;
+                return (step.Phase, mayWork.Now);
+            })
+        );
+    }
+
+    sealed class Consumer : IConsumerHealth
+    {
+        public ConsumerPhase Phase { get; set; }
+
+        public ConsumerState State => new(Phase, DateTimeOffset.UnixEpoch, null, null, null, []);
     }
 
     [Fact]

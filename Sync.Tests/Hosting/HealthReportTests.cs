@@ -63,6 +63,13 @@ public sealed class HealthReportTests
     }
 
     [Fact]
+    public void A_restored_database_that_is_not_put_right_yet_makes_a_process_not_ready_at_once()
+    {
+        _consumer.Enter(ConsumerPhase.Restoring);
+        AssertNotReady("restoring");
+    }
+
+    [Fact]
     public void The_brake_makes_a_process_not_ready()
     {
         _consumer.State = _consumer.State with { Brake = "handler" };

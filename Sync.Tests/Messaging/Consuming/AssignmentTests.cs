@@ -1,6 +1,7 @@
 using Confluent.Kafka;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
+using Sync.Adapter.Hosting;
 using Sync.Messaging.Hosting;
 using Sync.Messaging.Offsets;
 using Sync.Tests.Support;
@@ -61,9 +62,17 @@ public sealed class AssignmentTests
             Assert.Contains(Zero, kafka.Current!.Paused);
             Assert.Single(process.Logs.Of(4113));
             Assert.Equal([(5, 8, "the database went back")], await Gaps(stage));
+            // The claim itself is over. Nobody may work on what was restored, all the same.
+            Assert.Single(process.Logs.Of(4122));
+            Assert.Equal(ConsumerPhase.Restoring, process.Board.State.Phase);
+            var mayWork = new ClaimedOnce(process.Board);
+            Assert.False(mayWork.Now);
 
             hook.Done.SetResult();
             await Eventually.Is(() => !kafka.Current.Paused.Contains(Zero), "resumed after the hook");
+            Assert.Equal(ConsumerPhase.Claimed, process.Board.State.Phase);
+            Assert.True(mayWork.Now);
+            Assert.Single(process.Logs.Of(4123));
             Assert.Equal(5, kafka.Committed[Zero]);
         }
 
