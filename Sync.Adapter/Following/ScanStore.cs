@@ -424,7 +424,8 @@ sealed class ScanStore(
 
     /// <summary>
     /// What a page tells. A lane that is idle and equal needs no hint: whoever takes it next reads later than this listing
-    /// did. Any other lane may be about to store what it read before, so its hint must come after.
+    /// did. Any other lane may be about to store what it read before, so its hint must come after. What a lane reported before
+    /// a restore, of which it does not know yet, says nothing: the saga may have heard more since.
     /// </summary>
     async Task<(List<(Guid, Hint)> Hints, long Differing, long Unknown)> Compare(
         NpgsqlConnection connection,
@@ -439,7 +440,9 @@ sealed class ScanStore(
             var command = LinkStore.Command(
                 connection,
                 $"""
-                select ext, last, taken_by is null and due_at is null, false from {_s}.link where ext = any($1)
+                select ext, case when version >= (select version from {_s}.link_start) then last end,
+                       taken_by is null and due_at is null, false
+                  from {_s}.link where ext = any($1)
                 union all
                 select substr(lane, $3), null, taken_by is null and due_at is null, found
                   from {_s}.link where lane = any($2) and ext is null

@@ -50,11 +50,18 @@ sealed class LinkStore(NpgsqlDataSource source, string schema, IOutbox outbox, b
             var take = Command(
                 connection,
                 $"""
-                update {_s}.link set taken_by = $1, taken_until = now() + $2
-                 where lane in (select lane from {_s}.link
-                                 where due_at <= now() and (taken_until is null or taken_until < now())
-                                 order by due_at limit $3 for update skip locked)
-                returning lane, ext, gen, dead_exts, version, last, found, attempts, now(), stamp, restored_at
+                update {_s}.link l
+                   set taken_by = $1, taken_until = now() + $2,
+                       version = case when l.version < s.version then s.version + l.version % 1000000000 else l.version end,
+                       last = case when l.version < s.version then null else l.last end,
+                       restored_at = case when l.version < s.version then s.restored_at else l.restored_at end
+                  from {_s}.link_start s
+                 where s.one
+                   and l.lane in (select lane from {_s}.link
+                                   where due_at <= now() and (taken_until is null or taken_until < now())
+                                   order by due_at limit $3 for update skip locked)
+                returning l.lane, l.ext, l.gen, l.dead_exts, l.version, l.last, l.found, l.attempts, now(), l.stamp,
+                          l.restored_at
                 """,
                 [takenBy, Lease, limit]
             )
@@ -278,7 +285,10 @@ sealed class LinkStore(NpgsqlDataSource source, string schema, IOutbox outbox, b
         return new CommitResult(fenced, MoreWork: again?.Rows > 0);
     }
 
-    /// <summary>Locks the lanes and compares their versions with those that the take, or the last commit, returned.</summary>
+    /// <summary>
+    /// Locks the lanes and compares their versions with those that the take, or the last commit, returned. A lane below the
+    /// start of a restore was taken before that, and knows nothing of it.
+    /// </summary>
     async Task<HashSet<string>> Fenced(
         NpgsqlConnection connection,
         IReadOnlyList<LaneWrite> writes,
@@ -289,12 +299,18 @@ sealed class LinkStore(NpgsqlDataSource source, string schema, IOutbox outbox, b
         Dictionary<string, long> versions = [];
         await using var command = Command(
             connection,
-            $"select lane, version from {_s}.link where lane = any($1) order by lane for no key update",
+            $"""
+            select lane, version, version < (select version from {_s}.link_start)
+              from {_s}.link where lane = any($1) order by lane for no key update
+            """,
             [writes.Select(w => w.Before.Lane).Concat(alsoLock).Distinct().ToArray()]
         );
         await using var rows = await command.ExecuteReaderAsync(cancellationToken);
         while (await rows.ReadAsync(cancellationToken))
-            versions.Add(rows.GetString(0), rows.GetInt64(1));
+        {
+            if (!rows.GetBoolean(2))
+                versions.Add(rows.GetString(0), rows.GetInt64(1));
+        }
 
         return writes
             .Where(w => !versions.TryGetValue(w.Before.Lane, out var version) || version != w.Before.Version)
@@ -537,16 +553,22 @@ sealed class LinkStore(NpgsqlDataSource source, string schema, IOutbox outbox, b
     }
 
     /// <summary>
-    /// After a restore of this database: every version, and the one that new rows start with, so that no report is numbered
-    /// below one that the saga has seen. What was last reported is forgotten, since the saga may have heard more; until a
-    /// lane has reported again, its writes since the backup are known to nobody (<c>Round.IsInDoubt</c>).
+    /// After a restore of this database: every version, and the one that new rows start with, is raised, so that no report is
+    /// numbered below one that the saga has seen. What was last reported is forgotten, since the saga may have heard more;
+    /// until a lane has reported again, its writes since the backup are known to nobody (<c>Round.IsInDoubt</c>).
+    /// <para>
+    /// Only the start is written here, one row whatever the number of lanes. A version below the start is one that was not
+    /// raised yet: <see cref="Take"/> raises it with the lease that it writes anyway, <see cref="Fenced"/> throws out who took
+    /// the lane before, and whoever reads <c>last</c> without a lease passes over one of such a lane. With enough lanes,
+    /// to raise all of them at once takes longer than a statement may, and then nothing of it stays. Raised twice for one
+    /// restore, by two replicas, costs a second look at what was in hand, and nothing else.
+    /// </para>
     /// </summary>
     public async Task RaiseVersions(CancellationToken cancellationToken)
     {
         await using var command = source.CreateCommand(
             $"""
-            with start as (update {_s}.link_start set version = version + 1000000000, restored_at = now())
-            update {_s}.link set version = version + 1000000000, last = null, restored_at = now()
+            update {_s}.link_start set version = version + 1000000000, restored_at = now()
             """
         );
         await command.ExecuteNonQueryAsync(cancellationToken);

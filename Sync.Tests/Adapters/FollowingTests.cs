@@ -388,6 +388,23 @@ public sealed class FollowingTests
     }
 
     [Fact]
+    public async Task What_was_reported_before_a_restore_is_no_reason_to_pass_over_a_listed_object()
+    {
+        await using var stage = await Stage.Start();
+        var ext = await stage.Linked("Ada");
+        var reports = (await stage.Frame.Reports()).Count;
+        await stage.Frame.Store.RaiseVersions(default);
+
+        await stage.Ask();
+        await stage.ScanAll();
+        await stage.Frame.Work();
+
+        var report = Assert.Single((await stage.Frame.Reports()).Skip(reports));
+        Assert.Equal((ext, "Ada"), (report.ExternalId, report.Fields?["name"]));
+        Assert.True(report.Obs > 1_000_000_000);
+    }
+
+    [Fact]
     public async Task A_deletion_that_no_event_told_is_found_by_absence_and_read()
     {
         await using var stage = await Stage.Start();

@@ -224,6 +224,24 @@ public sealed class LaneTests
         Assert.True(young.Obs > 1_000_000_000);
     }
 
+    [Fact]
+    public async Task A_restore_changes_one_row_whatever_the_number_of_lanes()
+    {
+        await using var frame = await Start();
+        await frame.Database.Execute(
+            $"insert into {frame.Schema}.link (lane, version) select 'customer:n' || i, 7 from generate_series(1, 1000) i"
+        );
+        // xmin is the transaction that wrote a row last.
+        var writers = $"select md5(string_agg(lane || xmin::text, ',' order by lane)) from {frame.Schema}.link";
+        var before = await frame.Database.Scalar<string>(writers);
+
+        await frame.Store.RaiseVersions(default);
+
+        Assert.Equal(before, await frame.Database.Scalar<string>(writers));
+        var report = await frame.Do(Command(Operation.Create, Values(("name", "A")), customer: "n500"));
+        Assert.True(report.Obs > 1_000_000_007);
+    }
+
     // ---- intake ----
 
     [Fact]

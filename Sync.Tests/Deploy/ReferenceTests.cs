@@ -39,7 +39,8 @@ public sealed partial class ReferenceTests(RolesTests.Installed installed) : ICl
         ["ledger"] =
             "Commands and what became of them. Personal data in `write` and `expect` while a command is open; hashes afterwards.",
         ["link"] = "One row a lane: a customer, or an object without one. Personal data in `last`.",
-        ["link_start"] = "The version that new rows of link begin with after a restore.",
+        ["link_start"] =
+            "The version below which no lane reports after a restore: new rows begin with it, older ones are raised when they are taken.",
         ["mapping"] = "The mapping that stored values were read with.",
         ["migrations_history"] = "Which migrations were applied.",
         ["minute_events"] = "The timeline counted by minute, for dashboards.",

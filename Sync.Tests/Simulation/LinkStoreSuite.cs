@@ -263,6 +263,48 @@ public abstract class LinkStoreSuite : IAsyncLifetime
         await Tables.TakeIn(Command());
         Assert.Null((await Take())!.Link.RestoredAt);
     }
+
+    [Fact]
+    public async Task A_lane_that_nobody_took_between_two_restores_is_numbered_above_both()
+    {
+        await Tables.TakeIn(Command());
+        await Commit(Finish((await Take())!));
+        await Tables.Restore();
+        await Tables.TakeIn(Command("c-2"));
+        await Tables.Restore();
+
+        await Tables.TakeIn(Command());
+        await Tables.TakeIn(Command("c-3"));
+        Dictionary<string, Link> lanes = [];
+        while (await Take() is { } lane)
+            lanes.Add(lane.Link.Lane, lane.Link);
+
+        Assert.Equal(
+            [2_000_000_001L, 2_000_000_000L, 2_000_000_000L],
+            new[] { Frame.Customer, "c-2", "c-3" }.Select(c => lanes[Lanes.Customer(c)].Version)
+        );
+        Assert.NotNull(Assert.Single(lanes.Values.Select(l => l.RestoredAt).Distinct()));
+    }
+
+    [Fact]
+    public async Task A_round_that_began_before_the_restore_was_noticed_is_fenced()
+    {
+        await Tables.TakeIn(Command());
+        var before = (await Take())!;
+        await Tables.Restore();
+
+        Assert.False(
+            await Commit(
+                new LaneWrite.Open(before.TakenBy, before.Link, before.Link, Entry(Command(), LedgerState.Open))
+            )
+        );
+        Assert.False(await Commit(Finish(before)));
+
+        var after = (await Take())!;
+        Assert.Equal((1_000_000_000L, true), (after.Link.Version, after.Link.RestoredAt is not null));
+        Assert.Single(after.Work);
+        Assert.True(await Commit(Finish(after)));
+    }
 }
 
 /// <summary>The SQL.</summary>

@@ -394,7 +394,7 @@ sealed class MemoryLinkStore(Func<DateTimeOffset> now, Action<OutgoingMessage> s
         }
     }
 
-    /// <summary>After a restore; see <see cref="LinkStore.RaiseVersions"/>.</summary>
+    /// <summary>After a restore; see <see cref="LinkStore.RaiseVersions"/>, which leaves to the take what is done at once here.</summary>
     public void Restored() => Restored(raised: true);
 
     /// <param name="raised">False plants a bug.</param>
