@@ -126,4 +126,10 @@ static partial class Log
         string facility,
         string line
     );
+
+    [LoggerMessage(4170, LogLevel.Information, "Removed {Count} {Rows}, kept for {Days} days")]
+    public static partial void Expired(this ILogger log, long count, string rows, int days);
+
+    [LoggerMessage(4171, LogLevel.Warning, "Removing {Rows} that have had their time failed; again within the hour")]
+    public static partial void ExpiringFailed(this ILogger log, string rows, Exception exception);
 }

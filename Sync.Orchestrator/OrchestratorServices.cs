@@ -95,6 +95,8 @@ static class OrchestratorServices
         });
         // After the checks of the start, which wait for the database and its tables.
         services.AddHostedService<RollUp>();
+        foreach (var kind in Lifetimes.All)
+            services.AddSingleton(kind);
         services.AddBatchRows<TimelineEntry, TimelineWriter>();
         services.AddBatchRows<Erasure, ErasureWriter>();
         services.AddBatchRows<FeedGapReported, FeedGapWriter>();

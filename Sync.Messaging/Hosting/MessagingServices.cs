@@ -72,6 +72,7 @@ public static class MessagingServices
         services.AddHostedService<OutboxDeliverer>();
         services.AddHostedService<ScheduleMover>();
         services.AddHostedService<UnknownTypesReplay>();
+        services.AddHostedService<Retention>();
         services.AddConsuming<TDbContext>();
         return services;
     }

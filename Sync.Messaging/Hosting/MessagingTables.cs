@@ -23,6 +23,21 @@ public static partial class MessagingTables
             migrationBuilder.Sql(statement);
     }
 
+    /// <summary>
+    /// By what <see cref="Retention"/> finds its rows. A process calls it in a migration after
+    /// <see cref="AddMessagingTables"/>.
+    /// </summary>
+    public static void AddRetention(this MigrationBuilder migrationBuilder, string schema)
+    {
+        var s = CheckedSchema(schema);
+        migrationBuilder.Sql(
+            $"create index dead_letter_closed on {s}.dead_letter (closed_at) where closed_at is not null;"
+        );
+    }
+
+    public static void DropRetention(this MigrationBuilder migrationBuilder, string schema) =>
+        migrationBuilder.Sql($"drop index if exists {CheckedSchema(schema)}.dead_letter_closed;");
+
     /// <exception cref="ArgumentException">Not a plain lower-case name.</exception>
     internal static string CheckedSchema(string schema) =>
         SchemaName().IsMatch(schema)

@@ -244,6 +244,7 @@ public sealed partial class OperatingTests
         using var adapter = new AdapterTelemetry("test");
         _ = ConsumingMetrics.DeadLetters;
         _ = new DeliveryMetrics(meters, new HealthBoard(TimeProvider.System));
+        _ = Retention.Expired(meters);
         _ = new Sync.Orchestrator.Telemetry(meters);
         using var webhooks = new WebhookMetrics();
         using var budget = new ApiBudget();
