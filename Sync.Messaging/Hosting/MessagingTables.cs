@@ -38,6 +38,24 @@ public static partial class MessagingTables
     public static void DropRetention(this MigrationBuilder migrationBuilder, string schema) =>
         migrationBuilder.Sql($"drop index if exists {CheckedSchema(schema)}.dead_letter_closed;");
 
+    /// <summary>
+    /// By what an erasure finds a person's rows. A process calls it in a migration after <see cref="AddMessagingTables"/>.
+    /// The outbox has none: it is short, or nothing leaves, and each message would pay for it twice.
+    /// </summary>
+    public static void AddErasureIndexes(this MigrationBuilder migrationBuilder, string schema)
+    {
+        var s = CheckedSchema(schema);
+        // By hash, since the key of what could not be read may be longer than a row of a B-tree.
+        migrationBuilder.Sql($"create index dead_letter_key on {s}.dead_letter using hash (key);");
+        migrationBuilder.Sql($"create index schedule_key on {s}.schedule using hash (key);");
+    }
+
+    public static void DropErasureIndexes(this MigrationBuilder migrationBuilder, string schema)
+    {
+        var s = CheckedSchema(schema);
+        migrationBuilder.Sql($"drop index if exists {s}.dead_letter_key, {s}.schedule_key;");
+    }
+
     /// <exception cref="ArgumentException">Not a plain lower-case name.</exception>
     internal static string CheckedSchema(string schema) =>
         SchemaName().IsMatch(schema)

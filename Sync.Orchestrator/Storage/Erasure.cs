@@ -30,7 +30,7 @@ sealed class ErasureWriter : IBatchRowWriter<Erasure>
 {
     const string S = OrchestratorDb.Schema;
 
-    const string Sql = $"""
+    internal const string Sql = $"""
         with waiting as (
                delete from {S}.outbox where id in (
                  select id from {S}.outbox where key = $1 order by id for update skip locked)
@@ -59,7 +59,7 @@ sealed class ErasureWriter : IBatchRowWriter<Erasure>
                -- Also where it stands beside nobody's id; a comparison that is being ended drops all of its own.
                update {S}.comparison_finding f set email_key = null
                  from (select comparison_id, subject from {S}.comparison_finding
-                        where email_key in (select email_key from hashes)
+                        where email_key is not null and email_key in (select email_key from hashes)
                         order by comparison_id, subject for update skip locked) found
                 where f.comparison_id = found.comparison_id and f.subject = found.subject
                returning 1)

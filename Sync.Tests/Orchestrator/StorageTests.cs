@@ -196,6 +196,59 @@ public sealed class StorageTests
         Assert.Equivalent(entries, rows.Select(r => r with { Id = 0 }), strict: true);
     }
 
+    /// <summary>Dozens of people are erased in one batch, beside a list of a million objects.</summary>
+    [Fact]
+    public async Task The_rows_of_a_person_are_found_by_indexes()
+    {
+        await using var stage = await Stage.Set();
+        // Of a dead letter's key a stranger decides; this one is longer than a row of a B-tree, and cannot be made shorter.
+        await stage.Rows(
+            """
+            insert into sync.dead_letter (id, direction, consumer_group, key, reason_code, reason)
+            select gen_random_uuid(), 'in', 'g', case when n > 1 then convert_to('c-' || n, 'UTF8')
+                     else (select string_agg(sha512(convert_to(i::text, 'UTF8')), ''::bytea) from generate_series(1, 100) i) end,
+                   'schema', 'x'
+              from generate_series(1, 5000) n;
+            insert into sync.schedule (token, due_at, topic, key, headers, body)
+            select gen_random_uuid(), now(), 't', convert_to('c-' || n, 'UTF8'), '', '' from generate_series(1, 5000) n;
+            insert into sync.comparison (id, system, kind, apply, requested_by, asked_at)
+            values ('00000000-0000-0000-0000-000000000001', 'crm', 'import', false, 'kim', now());
+            insert into sync.comparison_finding (comparison_id, subject, correlation_id, customer_id, email_key, class)
+            select '00000000-0000-0000-0000-000000000001', 'object:' || n, gen_random_uuid(), 'c-' || n,
+                   sha256(convert_to(n::text, 'UTF8')), 'create'
+              from generate_series(1, 20000) n;
+            analyze sync.dead_letter, sync.schedule, sync.comparison_finding
+            """
+        );
+
+        string[] values =
+        [
+            "'c-7'::bytea",
+            "array['c-7'::bytea, 'crm-7'::bytea]",
+            "gen_random_uuid()",
+            "now()",
+            "'c-7'",
+            "null::uuid",
+            "array['00000000-0000-0000-0000-000000000007'::uuid]",
+        ];
+        var sql = ErasureWriter.Sql;
+        for (var i = 0; i < values.Length; i++)
+            sql = sql.Replace($"${i + 1}", values[i], StringComparison.Ordinal);
+        var plan = await stage.Rows("explain " + sql);
+
+        Assert.All(
+            (string[])
+                [
+                    "dead_letter_key",
+                    "schedule_key",
+                    "comparison_finding_customer",
+                    "comparison_finding_object",
+                    "comparison_finding_email",
+                ],
+            index => Assert.Contains(plan, line => line.Contains($" {index} ", StringComparison.Ordinal))
+        );
+    }
+
     [Fact]
     public async Task The_migration_makes_what_the_model_says_and_takes_it_back()
     {
