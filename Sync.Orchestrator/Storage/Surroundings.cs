@@ -60,12 +60,15 @@ sealed class CandidatesByEmail : IBatchPrefetch<ObjectFound, string[]>
     }
 }
 
-sealed class VanishedObjects(IOptions<CustomersOptions> options, TimeProvider time)
-    : IBatchPrefetch<CustomerReported, Vanished>
+sealed class VanishedObjects(IOptions<CustomersOptions> options) : IBatchPrefetch<CustomerReported, Vanished>
 {
+    // By the database's clock alone: `at` is that of the replica that wrote the row, and would hide a slow one's deletions
+    // from the others. It only keeps the index's part short, generously.
     const string Counts = $"""
         select system, count(*) from {OrchestratorDb.Schema}.timeline
-         where code = '{Codes.DeletionSeen}' and at > $1 and system = any($2) group by system
+         where code = '{Codes.DeletionSeen}' and system = any($2) and at > now() - $1 - interval '1 hour'
+           and coalesce(counted_at, at) > now() - $1
+         group by system
         """;
 
     const string Duplicates = $"""
@@ -86,7 +89,7 @@ sealed class VanishedObjects(IOptions<CustomersOptions> options, TimeProvider ti
         Dictionary<string, long> seen = [];
         await using (var command = new NpgsqlCommand(Counts, connection))
         {
-            command.Parameters.Add(new() { Value = time.GetUtcNow() - options.Value.DeletionWindow });
+            command.Parameters.Add(new() { Value = options.Value.DeletionWindow });
             command.Parameters.Add(new() { Value = gone.Select(m => m.System).Distinct().ToArray() });
             await using var rows = await command.ExecuteReaderAsync(cancellationToken);
             while (await rows.ReadAsync(cancellationToken))

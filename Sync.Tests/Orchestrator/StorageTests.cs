@@ -271,6 +271,49 @@ public sealed class StorageTests
         await db.Database.MigrateAsync();
     }
 
+    /// <summary>A replica whose clock is behind wrote of deletions that others did not see, and each counted to its own fifty.</summary>
+    [Theory]
+    [InlineData("at = now() - interval '5 minutes'", true)]
+    [InlineData("at = now() + interval '5 minutes'", true)]
+    [InlineData("at = now() + interval '5 minutes', counted_at = now() - interval '2 minutes'", false)]
+    // Written before there was a column for it.
+    [InlineData("counted_at = null", true)]
+    [InlineData("at = now() - interval '2 minutes', counted_at = null", false)]
+    public async Task Deletions_are_counted_by_the_database_s_clock(string row, bool counts)
+    {
+        await using var stage = await Stage.Set();
+        await stage.Rows(
+            "insert into sync.timeline (at, correlation_id, revision, code, system, direction, paths) "
+                + $"select now(), gen_random_uuid(), 1, '{Codes.DeletionSeen}', 'crm', 'in', array[]::text[] from generate_series(1, 3); "
+                + $"update sync.timeline set {row}"
+        );
+        var vanished = new VanishedObjects(
+            Microsoft.Extensions.Options.Options.Create(
+                new Sync.Orchestrator.Brakes.CustomersOptions { DeletionBrake = 3 }
+            )
+        );
+        await using var connection = await stage.Database.DataSource.OpenConnectionAsync(
+            TestContext.Current.CancellationToken
+        );
+
+        var read = await vanished.Read(
+            [
+                new CustomerReported
+                {
+                    System = Crm,
+                    CustomerId = "c-1",
+                    Generation = 0,
+                    Obs = 1,
+                    Gone = true,
+                },
+            ],
+            connection,
+            TestContext.Current.CancellationToken
+        );
+
+        Assert.Equal(counts, read.Single()!.IsTooMany());
+    }
+
     [Fact]
     public async Task The_database_is_the_approved_one()
     {
