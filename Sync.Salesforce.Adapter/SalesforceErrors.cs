@@ -56,12 +56,22 @@ static partial class SalesforceErrors
     static readonly ErrorRow CrossReference = Refuse(
         "INVALID_CROSS_REFERENCE_KEY",
         "a reference points to no record",
-        "at a create, or a field other than Id"
+        "at a create, at a field other than Id, or at a write to a record that a read finds"
     );
     static readonly ErrorRow NoSuchRecord = Gone(
         "INVALID_CROSS_REFERENCE_KEY",
         "there is no such record",
-        "at a record by its id"
+        "at a record by its id; of a write only when a read finds none either"
+    );
+    static readonly ErrorRow DeletedReference = Refuse(
+        "ENTITY_IS_DELETED",
+        "a reference points to a deleted record",
+        "at a create, or at a write to a record that a read finds"
+    );
+    static readonly ErrorRow DeletedRecord = Gone(
+        "ENTITY_IS_DELETED",
+        "the record is deleted",
+        "at a record by its id; of a write only when a read finds it deleted, too"
     );
     static readonly ErrorRow NotFound = Gone(
         "NOT_FOUND",
@@ -167,7 +177,8 @@ static partial class SalesforceErrors
             "any",
             "merge the records, change the rule, or set SALESFORCE__ALLOWDUPLICATES where the rule only warns"
         ),
-        Gone("ENTITY_IS_DELETED", "the record is deleted", "at a record by its id"),
+        DeletedRecord,
+        DeletedReference,
         NoSuchRecord,
         CrossReference,
         NotFound,
@@ -240,7 +251,13 @@ static partial class SalesforceErrors
         var (error, row) = rows.MinBy(r => Order(r.Row.Action));
         return row.Action switch
         {
-            ErrorAction.Gone => new VendorResult.Gone(),
+            ErrorAction.Gone => new VendorResult.Gone
+            {
+                IfThere =
+                    writes && row != NotFound
+                        ? Refused([.. rows.Select(r => (r.Error, Row: OfAnotherRecord(r.Row)))], mapping)
+                        : null,
+            },
             ErrorAction.Moved => new VendorResult.Moved(),
             ErrorAction.Taken => new VendorResult.Taken(
                 RecordId().Match(error.Message) is { Success: true } id ? RecordIds.To18(id.Value) : null
@@ -285,7 +302,10 @@ static partial class SalesforceErrors
             && !NoUseToSignIn.Any(t => e.Message.Contains(t, StringComparison.OrdinalIgnoreCase))
         );
 
-    /// <summary>Whether an answer proves by itself that the record is not there: a wrong version of the API answers NOT_FOUND, too.</summary>
+    /// <summary>
+    /// Whether an answer is Salesforce's word on a record, of this one or, at a write, of one that a flow or a field refers
+    /// to: a wrong version of the API answers NOT_FOUND, too.
+    /// </summary>
     public static bool ProvesGone(IReadOnlyList<SalesforceError> errors) =>
         errors.Any(e => e.Code is "ENTITY_IS_DELETED" or "INVALID_CROSS_REFERENCE_KEY");
 
@@ -305,8 +325,8 @@ static partial class SalesforceErrors
                     : CrossReference;
             case "NOT_FOUND":
                 return aim == Aim.Record ? NotFound : NoSuchCall;
-            case "ENTITY_IS_DELETED" when aim != Aim.Record:
-                return CrossReference;
+            case "ENTITY_IS_DELETED":
+                return aim == Aim.Record ? DeletedRecord : DeletedReference;
             case "DUPLICATE_VALUE":
                 return aim == Aim.Create && !mapping.Names(error).Any() ? TakenId : DuplicateValue;
             case "INVALID_SESSION_ID":
@@ -315,6 +335,15 @@ static partial class SalesforceErrors
                 return ByCode.GetValueOrDefault(error.Code) ?? ByStatus(status, known: true);
         }
     }
+
+    /// <summary>
+    /// The same code where the record itself is there: a lookup that a flow fills with an id of another org says no more
+    /// than that either, without a field or an id.
+    /// </summary>
+    static ErrorRow OfAnotherRecord(ErrorRow row) =>
+        row == NoSuchRecord ? CrossReference
+        : row == DeletedRecord ? DeletedReference
+        : row;
 
     /// <param name="known">Whether the body was Salesforce's own.</param>
     static ErrorRow ByStatus(int status, bool known) =>

@@ -28,13 +28,19 @@ public interface IVendor
         CancellationToken cancellationToken
     );
 
-    /// <summary>Patches the named fields by record id, plus stamp and customer id; all others stay untouched.</summary>
+    /// <summary>
+    /// Patches the named fields by record id, plus stamp and customer id; all others stay untouched. A record that is gone
+    /// answers <see cref="VendorResult.Gone"/>, which the frame believes only after a read.
+    /// </summary>
     Task<IReadOnlyList<VendorResult>> Update(
         IReadOnlyList<UpdateRequest> requests,
         CancellationToken cancellationToken
     );
 
-    /// <summary>Deletes; what is not there any more answers <see cref="VendorResult.Gone"/>.</summary>
+    /// <summary>
+    /// Deletes; what is not there any more answers <see cref="VendorResult.Gone"/>, which the frame believes only after a
+    /// read.
+    /// </summary>
     Task<IReadOnlyList<VendorResult>> Delete(
         IReadOnlyList<DeleteRequest> requests,
         CancellationToken cancellationToken
@@ -134,6 +140,12 @@ public abstract record VendorResult
     {
         /// <summary>The record that the vendor merged this one into, as far as it tells.</summary>
         public string? MergedInto { get; init; }
+
+        /// <summary>
+        /// Of a write: what the same answer means where a read finds the record all the same, since it may speak of another
+        /// record that this one refers to. Null where it can only have been a matter of the moment.
+        /// </summary>
+        public Refused? IfThere { get; init; }
     }
 
     /// <summary>The record no longer has the guard's version; nothing was written.</summary>

@@ -139,6 +139,10 @@ sealed partial class Round
         }
 
         yield return new Need.Delete(Deletion(ext));
+        foreach (var need in LookWhetherGone(ext))
+            yield return need;
+        if (End is not null)
+            yield break;
         switch (_answer)
         {
             case VendorResult.Ok or VendorResult.Gone:
@@ -172,6 +176,10 @@ sealed partial class Round
         }
 
         yield return new Need.Delete(Deletion(ext));
+        foreach (var need in LookWhetherGone(ext))
+            yield return need;
+        if (End is not null)
+            yield break;
         switch (_answer)
         {
             case VendorResult.Ok or VendorResult.Gone:
@@ -189,6 +197,27 @@ sealed partial class Round
                 NoAnswer("a delete");
                 break;
         }
+    }
+
+    /// <summary>
+    /// A write that was answered "gone" may have been refused for another record, one that a flow of the vendor refers to;
+    /// believed, it would delete the customer everywhere. So the record itself is looked at: a read that finds none leaves
+    /// the answer as it was, and one that finds it makes a refusal of it, or a reason to try again.
+    /// </summary>
+    IEnumerable<Need> LookWhetherGone(string ext)
+    {
+        if (_answer is not VendorResult.Gone gone)
+            yield break;
+
+        yield return new Need.Read(ext);
+        if (!Saw(out var o))
+            yield break;
+        if (o is null)
+            _answer = gone;
+        else if (gone.IfThere is { } refused)
+            _answer = refused;
+        else
+            Nonsense("that a record is gone, and then it was there");
     }
 
     const string Kept = "onDelete is keep: records of this system are never deleted";
@@ -485,6 +514,11 @@ sealed partial class Round
             break;
         }
 
+        foreach (var need in LookWhetherGone(ext))
+            yield return need;
+        if (End is not null)
+            yield break;
+
         var refusedByGuard = false;
         switch (_answer)
         {
@@ -500,8 +534,7 @@ sealed partial class Round
             case VendorResult.Moved:
                 refusedByGuard = true;
                 break;
-            case VendorResult.Gone gone:
-                _mergedInto = gone.MergedInto;
+            case VendorResult.Gone:
                 foreach (var need in FollowMerge())
                     yield return need;
                 if (End is null)

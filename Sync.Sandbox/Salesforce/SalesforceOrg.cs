@@ -48,6 +48,12 @@ sealed partial class SalesforceOrg(int seed, TimeProvider clock)
     /// </summary>
     public Func<string, string?, string?>? BeforeSave { get; set; }
 
+    /// <summary>
+    /// What a flow or trigger of the org throws when a record is saved or deleted, by whoever; null lets it pass. Told the
+    /// record as it was, and how many records the call has.
+    /// </summary>
+    public Func<Account, int, SalesforceProblem?>? Flow { get; set; }
+
     /// <summary>Told of every account as a write has left it, in that moment and under the org's lock.</summary>
     public Action<Account>? Written { get; set; }
 
@@ -384,7 +390,14 @@ sealed partial class SalesforceOrg(int seed, TimeProvider clock)
     }
 
     JsonArray Many<T>(T[] items, bool allOrNone, Actor actor, Func<T, Transaction, string> act, Action undo) =>
-        Commit(actor, transaction => Many(items, allOrNone, transaction, act, undo));
+        Commit(
+            actor,
+            transaction =>
+            {
+                transaction.Records = items.Length;
+                return Many(items, allOrNone, transaction, act, undo);
+            }
+        );
 
     static JsonArray Many<T>(
         T[] items,
@@ -447,6 +460,7 @@ sealed partial class SalesforceOrg(int seed, TimeProvider clock)
         if (values.GetValueOrDefault("Name") is null)
             throw Missing("Name");
         var account = new Account(SalesforceId.Make("001", ++_lastNumber), transaction.Actor.User, Now());
+        RunFlow(account, transaction);
         CheckUnique(account, values, batch);
         foreach (var (field, value) in values)
         {
@@ -465,6 +479,7 @@ sealed partial class SalesforceOrg(int seed, TimeProvider clock)
     {
         if (values.TryGetValue("Name", out var name) && name is null)
             throw Missing("Name");
+        RunFlow(account, transaction);
         CheckUnique(account, values, batch);
         Index(account, present: false);
         HashSet<string> changed = ["LastModifiedDate"];
@@ -485,8 +500,15 @@ sealed partial class SalesforceOrg(int seed, TimeProvider clock)
         transaction.Add("UPDATE", account, changed);
     }
 
+    void RunFlow(Account account, Transaction transaction)
+    {
+        if (Flow?.Invoke(account, transaction.Records) is { } problem)
+            throw problem;
+    }
+
     void Bin(Account account, Transaction transaction)
     {
+        RunFlow(account, transaction);
         Index(account, present: false);
         account.IsDeleted = true;
         Touch(account, transaction.Actor);
@@ -673,6 +695,9 @@ sealed record Actor(string User, string Origin);
 sealed class Transaction(Actor actor)
 {
     public Actor Actor => actor;
+
+    /// <summary>Of the call.</summary>
+    public int Records { get; set; } = 1;
     public List<Change> Changes { get; } = [];
 
     public void Add(string type, Account account, HashSet<string>? changed = null) =>

@@ -121,6 +121,63 @@ public sealed class CommandTests
         Assert.True(report.Obs > made.Obs);
     }
 
+    static VendorResult.Gone Ambiguous { get; } =
+        new()
+        {
+            IfThere = new VendorResult.Refused(
+                new Dictionary<string, string>(),
+                "BAD_REFERENCE",
+                "a reference points to no record"
+            ),
+        };
+
+    /// <summary>A lookup that a flow of the vendor fills with a wrong id is answered as if the record were not there.</summary>
+    [Theory]
+    [InlineData("read")]
+    [InlineData("none")]
+    public async Task A_write_that_is_answered_gone_is_refused_when_a_read_finds_the_record(string guard)
+    {
+        await using var frame = await Start(guard: guard);
+        var made = await Create(frame, ("name", "Ada"), ("phone", "1"));
+        frame.Vendor.SaysGone = operation => operation is "update" or "delete" ? Ambiguous : null;
+
+        var command = Command(Operation.Update, Values(("phone", "2")), Values(("phone", "1")), made.ExternalId);
+        var update = await frame.Do(command);
+        var delete = await frame.Do(Command(Operation.Delete, ext: made.ExternalId));
+        var deleteObject = await frame.Do(Command(Operation.DeleteObject, ext: made.ExternalId));
+
+        foreach (var report in (CustomerReported[])[update, delete, deleteObject])
+        {
+            Assert.Equal((Outcome.Refused, false), (report.Outcome!.Value, report.Gone));
+            Assert.Contains("BAD_REFERENCE", report.Reason, StringComparison.Ordinal);
+        }
+
+        Assert.Equal(["phone"], update.Refused!.Keys);
+        Assert.Equal("abandoned", await frame.LedgerState(command.CommandId));
+        Assert.Single(frame.Vendor.Live);
+    }
+
+    [Fact]
+    public async Task A_record_that_was_gone_for_a_moment_is_written_again()
+    {
+        await using var frame = await Start();
+        var made = await Create(frame, ("name", "Ada"), ("phone", "1"));
+        frame.Vendor.SaysGone = operation => operation == "update" ? new VendorResult.Gone() : null;
+        await frame.TakeIn(Command(Operation.Update, Values(("phone", "2")), Values(("phone", "1")), made.ExternalId));
+        await frame.Work();
+        Assert.Equal(1, await frame.WorkRows());
+        frame.Vendor.SaysGone = _ => null;
+
+        await frame.BackoffsEnd();
+        await frame.Work();
+
+        Assert.Equal(
+            (Outcome.Done, false),
+            await frame.Message<CustomerReported>() is var r ? (r.Outcome!.Value, r.Gone) : default
+        );
+        Assert.Equal("2", frame.Vendor[made.ExternalId!].Fields["phone"]);
+    }
+
     [Fact]
     public async Task Null_clears_a_field()
     {

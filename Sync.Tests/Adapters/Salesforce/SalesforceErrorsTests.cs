@@ -213,6 +213,43 @@ public sealed class SalesforceErrorsTests
         Assert.IsType<VendorResult.Ok>(await bench.ReadOne());
     }
 
+    /// <summary>A flow that fills a lookup with an id of another org answers as a record that is not there does.</summary>
+    [Theory]
+    [InlineData("INVALID_CROSS_REFERENCE_KEY", "")]
+    [InlineData("INVALID_CROSS_REFERENCE_KEY", "\"Id\"")]
+    [InlineData("ENTITY_IS_DELETED", "")]
+    public async Task A_write_that_may_have_met_another_record_says_what_it_means_if_this_one_is_there(
+        string code,
+        string fields
+    )
+    {
+        using var bench = new SalesforceBench(request =>
+            request.Uri.AbsolutePath == SalesforceBench.Collections
+                ? StubHttp.Json(
+                    200,
+                    $$"""
+                    [ { "success": false, "errors": [ { "statusCode": "{{code}}", "message": "x", "fields": [ {{fields}} ] } ] },
+                      { "success": false, "errors": [ { "statusCode": "{{code}}", "message": "x", "fields": [ {{fields}} ] } ] } ]
+                    """
+                )
+                : SalesforceBench.Error(400, code, "x", fields)
+        );
+        var two = await bench.Vendor.Update(
+            [
+                SalesforceBench.Update(SalesforceBench.Id, null, ("phone", "1")),
+                SalesforceBench.Update("001000000000002AAA", null, ("phone", "1")),
+            ],
+            CancellationToken.None
+        );
+
+        foreach (var result in (VendorResult[])[await bench.UpdateOne(("phone", "1")), await bench.DeleteOne(), .. two])
+        {
+            var refused = Assert.IsType<VendorResult.Gone>(result).IfThere;
+            Assert.Equal(code, refused!.Code);
+            Assert.Contains("a reference points to", refused.Reason, StringComparison.Ordinal);
+        }
+    }
+
     // ---- taken ----
 
     [Theory]

@@ -118,27 +118,58 @@ sealed class SalesforceStage : IAsyncDisposable
             "what was scanned for is over"
         );
 
-    public async Task<CustomerReported> Created(string customer, params (string, string?)[] write)
-    {
-        var command = new PushCustomer
+    public Task<CustomerReported> Created(string customer, params (string, string?)[] write) =>
+        Answered(
+            new PushCustomer
+            {
+                CommandId = Guid.NewGuid(),
+                System = "salesforce",
+                CustomerId = customer,
+                Generation = 0,
+                Operation = Operation.Create,
+                Revision = 1,
+                Write = write.ToDictionary(w => w.Item1, w => w.Item2),
+                Expect = [],
+            }
+        );
+
+    /// <summary>What the saga would ask for next, of the customer that a report tells of.</summary>
+    public static PushCustomer Command(
+        Operation operation,
+        CustomerReported of,
+        params (string Path, string? Value)[] write
+    ) =>
+        new()
         {
             CommandId = Guid.NewGuid(),
             System = "salesforce",
-            CustomerId = customer,
-            Generation = 0,
-            Operation = Operation.Create,
-            Revision = 1,
-            Write = write.ToDictionary(w => w.Item1, w => w.Item2),
-            Expect = [],
+            CustomerId = of.CustomerId,
+            Generation = of.Generation,
+            Operation = operation,
+            ExternalId = of.ExternalId,
+            Revision = 2,
+            Write = write.ToDictionary(w => w.Path, w => w.Value),
+            Expect = write.ToDictionary(w => w.Path, w => of.Fields?.GetValueOrDefault(w.Path)),
         };
+
+    public async Task<CustomerReported> Answered(PushCustomer command) => (await Answered([command]))[0];
+
+    /// <summary>Taken in together, so that the workers send them together.</summary>
+    public async Task<IReadOnlyList<CustomerReported>> Answered(PushCustomer[] commands)
+    {
         await using (var connection = await Database.DataSource.OpenConnectionAsync())
         {
             await using var transaction = await connection.BeginTransactionAsync();
-            await _services.GetRequiredService<WorkWriter>().Write([WorkRow.Of(command)], connection, default);
+            await _services
+                .GetRequiredService<WorkWriter>()
+                .Write([.. commands.Select(WorkRow.Of)], connection, default);
             await transaction.CommitAsync();
         }
 
-        return await Message<CustomerReported>(r => r.Ack == command.CommandId, "the create is answered");
+        List<CustomerReported> answers = [];
+        foreach (var command in commands)
+            answers.Add(await Message<CustomerReported>(r => r.Ack == command.CommandId, "the command is answered"));
+        return answers;
     }
 
     public async Task<T> Message<T>(Func<T, bool> isIt, string what)
