@@ -87,9 +87,15 @@ static partial class SalesforceErrors
     static readonly ErrorRow Moved = new("412", "412", ErrorAction.Moved, "the record was changed since it was read");
     static readonly ErrorRow TakenId = new(
         "DUPLICATE_VALUE",
-        "at a create",
+        "at a create, naming the field with the customer id",
         ErrorAction.Taken,
         "a record carries the customer id already"
+    );
+    static readonly ErrorRow TakenUnnamed = new(
+        "DUPLICATE_VALUE",
+        "at a create, naming no field",
+        ErrorAction.Taken,
+        "a record may carry the customer id already; it is looked for"
     );
     static readonly ErrorRow DuplicateValue = Refuse(
         "DUPLICATE_VALUE",
@@ -170,6 +176,7 @@ static partial class SalesforceErrors
         Slow("TXN_SECURITY_METERING_ERROR", "a security policy of the org meters the calls"),
         Slow("LOGIN_RATE_EXCEEDED", "too many sign-ins"),
         TakenId,
+        TakenUnnamed,
         DuplicateValue,
         Refuse(
             "DUPLICATES_DETECTED",
@@ -260,7 +267,9 @@ static partial class SalesforceErrors
             },
             ErrorAction.Moved => new VendorResult.Moved(),
             ErrorAction.Taken => new VendorResult.Taken(
-                RecordId().Match(error.Message) is { Success: true } id ? RecordIds.To18(id.Value) : null
+                row == TakenId && RecordId().Match(error.Message) is { Success: true } id
+                    ? RecordIds.To18(id.Value)
+                    : null
             ),
             ErrorAction.Refused => Refused(rows, mapping),
             ErrorAction.SignIn => SessionRefused.AsFailure(writes),
@@ -328,7 +337,11 @@ static partial class SalesforceErrors
             case "ENTITY_IS_DELETED":
                 return aim == Aim.Record ? DeletedRecord : DeletedReference;
             case "DUPLICATE_VALUE":
-                return aim == Aim.Create && !mapping.Names(error).Any() ? TakenId : DuplicateValue;
+                return aim != Aim.Create ? DuplicateValue
+                    : UniqueFields(error).Contains(SalesforceMapping.CustomerIdField, StringComparer.OrdinalIgnoreCase)
+                        ? TakenId
+                    : UniqueFields(error).Any() ? DuplicateValue
+                    : TakenUnnamed;
             case "INVALID_SESSION_ID":
                 return SessionRefused;
             default:
@@ -381,7 +394,11 @@ static partial class SalesforceErrors
         List<string> reasons = [];
         foreach (var (error, row) in rows)
         {
-            var names = error.Fields.Concat(mapping.Names(error)).Distinct(StringComparer.OrdinalIgnoreCase).ToList();
+            var names = error
+                .Fields.Concat(mapping.Names(error))
+                .Concat(row == DuplicateValue ? UniqueFields(error) : [])
+                .Distinct(StringComparer.OrdinalIgnoreCase)
+                .ToList();
             List<string> where = [];
             foreach (var name in names)
             {
@@ -403,6 +420,13 @@ static partial class SalesforceErrors
 
         return new(fields, Known(rows[0].Error.Code), string.Join("; ", reasons.Distinct()));
     }
+
+    /// <summary>
+    /// What a duplicate is a duplicate in: only custom fields are unique. An org has more of them than the mapping knows, and
+    /// "fields" is empty in this error.
+    /// </summary>
+    static IEnumerable<string> UniqueFields(SalesforceError error) =>
+        error.Fields.Concat(CustomField().Matches(error.Message).Select(m => m.Value));
 
     /// <summary>A code is upper-case letters; whatever else stands there is not passed on.</summary>
     static string Known(string code) => ApiName().IsMatch(code) ? code : "unknown";
@@ -432,6 +456,9 @@ static partial class SalesforceErrors
 
     [GeneratedRegex(@"\b001[A-Za-z0-9]{12}(?:[A-Za-z0-9]{3})?\b", RegexOptions.None, matchTimeoutMilliseconds: 1_000)]
     private static partial Regex RecordId();
+
+    [GeneratedRegex(@"\b[A-Za-z][A-Za-z0-9_]{0,96}__c\b", RegexOptions.None, matchTimeoutMilliseconds: 1_000)]
+    private static partial Regex CustomField();
 
     [GeneratedRegex(@"\A[A-Za-z0-9_]{1,80}\z", RegexOptions.None, matchTimeoutMilliseconds: 1_000)]
     private static partial Regex ApiName();

@@ -251,6 +251,7 @@ sealed partial class Round
                 yield break;
         }
 
+        var isTaken = false;
         // A request, and where its key is spent a second one under the next key.
         for (var tries = 0; Link.ExternalId is null; tries++)
         {
@@ -304,6 +305,7 @@ sealed partial class Round
                     Link = Link with { ExternalId = taken };
                     break;
                 case VendorResult.Taken { ExternalId: { } holder }:
+                    isTaken = true;
                     Link = Link with { ExternalId = holder };
                     break;
                 case VendorResult.Ok { ExternalId: { } made } ok:
@@ -322,6 +324,12 @@ sealed partial class Round
         yield return new Need.Read(Link.ExternalId!);
         if (!Saw(out var o))
             yield break;
+        if (isTaken && o?.CustomerId != command.CustomerId)
+        {
+            NotTheHolder(command, o, again);
+            yield break;
+        }
+
         foreach (var need in FollowMerge())
             yield return need;
         if (End is not null)
@@ -330,6 +338,27 @@ sealed partial class Round
             AnswerGone(command, again);
         else
             Created(command, o, again);
+    }
+
+    /// <summary>
+    /// The object that is said to have our id has another: it is a stranger's, met in some other unique field, and is not
+    /// adopted. One that is not there proves nothing of ours; the look-up of the next try tells.
+    /// </summary>
+    void NotTheHolder(PushCustomer command, VendorObject? o, bool again)
+    {
+        Link = Link with { ExternalId = null };
+        if (o is null)
+            Nonsense("that a record has our id already, which is not there");
+        else
+            Refuse(
+                command,
+                new VendorResult.Refused(
+                    new Dictionary<string, string>(),
+                    "taken",
+                    "the record that is said to carry the customer's id does not"
+                ),
+                again
+            );
     }
 
     /// <summary>The reason of lanes that wait for the first listing; its end wakes them.</summary>

@@ -139,7 +139,7 @@ public sealed class CommandTests
     {
         await using var frame = await Start(guard: guard);
         var made = await Create(frame, ("name", "Ada"), ("phone", "1"));
-        frame.Vendor.SaysGone = operation => operation is "update" or "delete" ? Ambiguous : null;
+        frame.Vendor.Says = operation => operation is "update" or "delete" ? Ambiguous : null;
 
         var command = Command(Operation.Update, Values(("phone", "2")), Values(("phone", "1")), made.ExternalId);
         var update = await frame.Do(command);
@@ -162,11 +162,11 @@ public sealed class CommandTests
     {
         await using var frame = await Start();
         var made = await Create(frame, ("name", "Ada"), ("phone", "1"));
-        frame.Vendor.SaysGone = operation => operation == "update" ? new VendorResult.Gone() : null;
+        frame.Vendor.Says = operation => operation == "update" ? new VendorResult.Gone() : null;
         await frame.TakeIn(Command(Operation.Update, Values(("phone", "2")), Values(("phone", "1")), made.ExternalId));
         await frame.Work();
         Assert.Equal(1, await frame.WorkRows());
-        frame.Vendor.SaysGone = _ => null;
+        frame.Vendor.Says = _ => null;
 
         await frame.BackoffsEnd();
         await frame.Work();
@@ -176,6 +176,43 @@ public sealed class CommandTests
             await frame.Message<CustomerReported>() is var r ? (r.Outcome!.Value, r.Gone) : default
         );
         Assert.Equal("2", frame.Vendor[made.ExternalId!].Fields["phone"]);
+    }
+
+    /// <summary>Taken for ours, the next update would write golden, stamp and our id over it.</summary>
+    [Fact]
+    public async Task A_create_does_not_adopt_a_stranger_s_object()
+    {
+        await using var frame = await Start();
+        var stranger = frame.Vendor.Make(customerId: "c-9", ("name", "Bob"));
+        frame.Vendor.Says = operation => operation == "create" ? new VendorResult.Taken(stranger) : null;
+
+        var report = await Create(frame, ("name", "Ada"));
+
+        Assert.Equal((Outcome.Refused, null), (report.Outcome!.Value, report.ExternalId));
+        Assert.Equal(["name"], report.Refused!.Keys);
+        Assert.Equal("Bob", frame.Vendor[stranger].Fields["name"]);
+        Assert.Equal(
+            1L,
+            await frame.Database.Scalar<long>($"select count(*) from {frame.Schema}.link where ext is null")
+        );
+    }
+
+    [Fact]
+    public async Task A_create_that_met_an_object_which_is_not_there_looks_before_it_says_that_anything_is_gone()
+    {
+        await using var frame = await Start();
+        frame.Vendor.Says = operation => operation == "create" ? new VendorResult.Taken("v99") : null;
+        await frame.TakeIn(Command(Operation.Create, Values(("name", "Ada"))));
+        await frame.Work();
+        Assert.Equal((0, 1L), (await frame.Messages(), await frame.WorkRows()));
+        frame.Vendor.Says = _ => null;
+
+        await frame.BackoffsEnd();
+        await frame.Work();
+
+        var report = await frame.Message<CustomerReported>();
+        Assert.Equal((Outcome.Done, false), (report.Outcome!.Value, report.Gone));
+        Assert.Equal(Assert.Single(frame.Vendor.Live).Id, report.ExternalId);
     }
 
     [Fact]

@@ -75,8 +75,8 @@ public sealed class FakeVendor(SystemMap map) : IVendor
     /// <summary>Paths that it refuses, by what they hold.</summary>
     public Func<string, string?, string?> Refuses { get; set; } = (_, _) => null;
 
-    /// <summary>What writes of this kind are answered, whatever is there: the vendor's "gone" may speak of another record.</summary>
-    public Func<string, VendorResult.Gone?> SaysGone { get; set; } = _ => null;
+    /// <summary>What calls of this kind are answered, whatever is there: a vendor's answer may speak of another record.</summary>
+    public Func<string, VendorResult?> Says { get; set; } = _ => null;
 
     /// <summary>Every call waits here first.</summary>
     public Func<string, Task> Entered { get; set; } = _ => Task.CompletedTask;
@@ -390,8 +390,8 @@ public sealed class FakeVendor(SystemMap map) : IVendor
             return [.. items.Select(_ => (VendorResult)Failure(Fault.Before))];
         switch (Scripted(operation))
         {
-            case null when SaysGone(operation) is { } gone:
-                return [.. items.Select(_ => gone)];
+            case null when Says(operation) is { } said:
+                return [.. items.Select(_ => said)];
             case null:
                 return All(act);
             case Fault.After:

@@ -282,6 +282,33 @@ public sealed class SalesforceErrorsTests
         Assert.Equal(["email"], refused.Fields.Keys);
     }
 
+    /// <summary>An org has unique fields that the mapping does not know, and the error names them in its text only.</summary>
+    [Theory]
+    [InlineData("duplicate value found: Dup_Key__c duplicates value on record with id: 0015g00000AbCdE")]
+    [InlineData(
+        "duplicate value found: Not_Product_Customer_Id__c duplicates value on record with id: 0015g00000AbCdE"
+    )]
+    public async Task A_create_that_meets_a_unique_field_of_the_org_is_refused_and_names_it(string message)
+    {
+        using var bench = new SalesforceBench(_ => SalesforceBench.Error(400, "DUPLICATE_VALUE", message));
+
+        var refused = Assert.IsType<VendorResult.Refused>(await bench.CreateOne(("name", "Jane")));
+
+        Assert.Empty(refused.Fields);
+        Assert.Contains(message.Split(' ')[3], refused.Reason, StringComparison.Ordinal);
+        Assert.DoesNotContain("0015g", refused.Reason, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_duplicate_that_names_no_field_is_looked_for_and_not_believed()
+    {
+        using var bench = new SalesforceBench(_ =>
+            SalesforceBench.Error(400, "DUPLICATE_VALUE", "duplicate value: record 0015g00000AbCdE")
+        );
+
+        Assert.Null(Assert.IsType<VendorResult.Taken>(await bench.CreateOne(("name", "Jane"))).ExternalId);
+    }
+
     [Fact]
     public async Task An_update_that_meets_our_id_elsewhere_is_refused_without_a_path()
     {

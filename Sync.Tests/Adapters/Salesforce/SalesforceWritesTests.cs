@@ -41,6 +41,27 @@ public sealed class SalesforceWritesTests
         Assert.Equal(5, stage.Org.Find(_ => true, 10).Count);
     }
 
+    /// <summary>A flow fills a unique field of the org's own, and the stranger's account has that value.</summary>
+    [Fact]
+    public async Task A_duplicate_in_a_field_of_the_org_does_not_make_the_customer_adopt_a_stranger_s_account()
+    {
+        await using var stage = await SalesforceStage.Start();
+        await stage.RunAll();
+        var stranger = stage.Make("""{ "Name": "Bob" }""");
+        stage.Org.Flow = (_, _) =>
+            new SalesforceProblem(
+                400,
+                "DUPLICATE_VALUE",
+                $"duplicate value found: Dup_Key__c duplicates value on record with id: {stranger[..15]}"
+            );
+
+        var report = await stage.Created("c-1", ("name", "Ada"));
+
+        Assert.Equal((Outcome.Refused, null), (report.Outcome!.Value, report.ExternalId));
+        Assert.Contains("Dup_Key__c", report.Reason, StringComparison.Ordinal);
+        Assert.Null(Assert.Single(stage.Org.Find(_ => true, 10)).Values.GetValueOrDefault("Product_Customer_Id__c"));
+    }
+
     [Fact]
     public async Task A_write_to_an_account_in_the_recycle_bin_says_that_it_is_gone()
     {
