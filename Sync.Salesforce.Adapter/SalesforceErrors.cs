@@ -155,6 +155,36 @@ static partial class SalesforceErrors
         "Connected app is not attached to Agent",
     ];
 
+    /// <summary>
+    /// What the integration user may not do to one record: a person account has other fields, a flow touches a record that
+    /// is shared with nobody. Only where every record says so is it a matter of permissions, and of everybody.
+    /// </summary>
+    static readonly Dictionary<string, OneOrAll> OfOneOrAll = new[]
+    {
+        OneOrAll.Of("INVALID_FIELD_FOR_INSERT_UPDATE", "a field of the mapping may not be written"),
+        OneOrAll.Of("INSUFFICIENT_ACCESS_OR_READONLY", "the integration user may not do this"),
+        OneOrAll.Of("INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY", "the integration user may not do this"),
+        OneOrAll.Of("INSUFFICIENT_ACCESS", "the integration user may not do this"),
+    }.ToDictionary(rows => rows.One.Code);
+
+    static IEnumerable<ErrorRow> RowsOfOneOrAll =>
+        OfOneOrAll.Values.SelectMany(r => (ErrorRow[])[r.One, r.Read, r.All]);
+
+    sealed record OneOrAll(ErrorRow One, ErrorRow Read, ErrorRow All)
+    {
+        public static OneOrAll Of(string code, string meaning) =>
+            new(
+                Refuse(code, meaning, "at a write to one record", Remedies),
+                Again(code, meaning, "at a read of one record"),
+                Pause(
+                    code,
+                    meaning,
+                    Remedies,
+                    "at every record of a list, a create alone, or a list or query as a whole"
+                )
+            );
+    }
+
     /// <summary>Every row; where a code stands more than once, the more special ones first.</summary>
     public static IReadOnlyList<ErrorRow> Table { get; } =
     [
@@ -206,12 +236,9 @@ static partial class SalesforceErrors
         CpuInTrigger,
         FailedTrigger,
         Pause("INVALID_FIELD", "a field of the mapping is not there, or hidden from the integration user", Remedies),
-        Pause("INVALID_FIELD_FOR_INSERT_UPDATE", "a field of the mapping may not be written", Remedies),
+        .. RowsOfOneOrAll,
         Pause("INVALID_TYPE", "the object is not there, or hidden from the integration user", Remedies),
         Pause("MALFORMED_QUERY", "Salesforce does not understand the query", "check the \"to\" names in systems.json"),
-        Pause("INSUFFICIENT_ACCESS_OR_READONLY", "the integration user may not do this", Remedies),
-        Pause("INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY", "the integration user may not do this", Remedies),
-        Pause("INSUFFICIENT_ACCESS", "the integration user may not do this", Remedies),
         Pause("API_DISABLED_FOR_ORG", "the org has no API", "use an edition or user with API access"),
         Pause("API_CURRENTLY_DISABLED", "the org's API is switched off", "ask the org's administrator"),
         Pause("STORAGE_LIMIT_EXCEEDED", "the org's storage is full", "free or buy storage"),
@@ -254,7 +281,7 @@ static partial class SalesforceErrors
         if (errors.Count == 0)
             return ByStatus(status, known: false).AsFailure(writes, Code(status));
 
-        var rows = errors.Select(e => (Error: e, Row: Row(e, status, mapping, aim))).ToList();
+        var rows = errors.Select(e => (Error: e, Row: Row(e, status, mapping, aim, writes))).ToList();
         var (error, row) = rows.MinBy(r => Order(r.Row.Action));
         return row.Action switch
         {
@@ -276,6 +303,12 @@ static partial class SalesforceErrors
             _ => row.AsFailure(writes, error.Code),
         };
     }
+
+    /// <summary>Whether the records of a list were all refused for what the user may not do: then it concerns everybody.</summary>
+    public static VendorResult.Failed? RefusedToAll(IReadOnlyList<VendorResult> results) =>
+        results.Count > 1 && results.All(r => r is VendorResult.Refused refused && OfOneOrAll.ContainsKey(refused.Code))
+            ? OfOneOrAll[((VendorResult.Refused)results[0]).Code].All.AsFailure(writes: true)
+            : null;
 
     public static VendorResult.Failed Classify(SalesforceSignInException exception) =>
         (exception.Configuration ? SignInRefused : SignInTrouble).AsFailure(writes: false, exception.Code);
@@ -318,8 +351,16 @@ static partial class SalesforceErrors
     public static bool ProvesGone(IReadOnlyList<SalesforceError> errors) =>
         errors.Any(e => e.Code is "ENTITY_IS_DELETED" or "INVALID_CROSS_REFERENCE_KEY");
 
-    static ErrorRow Row(SalesforceError error, int status, SalesforceMapping mapping, Aim aim)
+    static ErrorRow Row(SalesforceError error, int status, SalesforceMapping mapping, Aim aim, bool writes)
     {
+        if (OfOneOrAll.TryGetValue(error.Code, out var access))
+        {
+            var isOfOne = aim == Aim.Record || status == 200;
+            return !isOfOne ? access.All
+                : writes ? access.One
+                : access.Read;
+        }
+
         switch (error.Code)
         {
             case "REQUEST_LIMIT_EXCEEDED":

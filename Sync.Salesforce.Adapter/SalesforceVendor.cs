@@ -326,6 +326,12 @@ sealed class SalesforceVendor(SalesforceClient client, SalesforceMapping mapping
                         cancellationToken
                     );
                     var share = whole.Calls / chunk.Length;
+                    if (results is not null && SalesforceErrors.RefusedToAll(results) is { } all)
+                    {
+                        log.CallFailed(call, all.Class, all.Code, all.Definite, whole.RequestId);
+                        results = [.. chunk.Select(_ => all)];
+                    }
+
                     return results is null
                         ? chunk.Select(_ => whole with { Calls = share })
                         : results.Select(r => r with { RequestId = whole.RequestId, Calls = share });

@@ -35,9 +35,7 @@ public sealed class SalesforceErrorsTests
                 FailureClass.Retry,
                 true
             },
-            { 403, "INSUFFICIENT_ACCESS_OR_READONLY", "", FailureClass.PauseAll, true },
             { 400, "INVALID_FIELD", "No such column 'X' on entity 'Account'", FailureClass.PauseAll, true },
-            { 400, "INVALID_FIELD_FOR_INSERT_UPDATE", "", FailureClass.PauseAll, true },
             { 403, "API_DISABLED_FOR_ORG", "", FailureClass.PauseAll, true },
             { 400, "STORAGE_LIMIT_EXCEEDED", "", FailureClass.PauseAll, true },
             { 403, "SOMETHING_NEW", "", FailureClass.PauseAll, true },
@@ -62,6 +60,50 @@ public sealed class SalesforceErrorsTests
 
         Assert.Equal((expected, definite, code), (failed.Class, failed.Definite, failed.Code));
         Assert.True(Assert.IsType<VendorResult.Failed>(await bench.ReadOne()).Definite);
+    }
+
+    /// <summary>A person account, or a flow that touches what nobody shares, must not stop all other customers.</summary>
+    [Theory]
+    [InlineData("INVALID_FIELD_FOR_INSERT_UPDATE")]
+    [InlineData("INSUFFICIENT_ACCESS_OR_READONLY")]
+    [InlineData("INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY")]
+    public async Task What_the_user_may_not_do_to_one_record_is_that_record_s_affair(string code)
+    {
+        var problem =
+            $$"""{ "success": false, "errors": [ { "statusCode": "{{code}}", "message": "x", "fields": [] } ] }""";
+        var good = $$"""{ "id": "{{SalesforceBench.Id}}", "success": true, "errors": [] }""";
+        var answer = $"[ {problem}, {good} ]";
+        using var bench = new SalesforceBench(request =>
+            request.Uri.AbsolutePath == SalesforceBench.Collections
+                ? StubHttp.Json(200, answer)
+                : SalesforceBench.Error(400, code, "x")
+        );
+
+        Assert.Equal(code, Assert.IsType<VendorResult.Refused>(await bench.UpdateOne(("phone", "1"))).Code);
+        Assert.Equal(code, Assert.IsType<VendorResult.Refused>(await bench.DeleteOne()).Code);
+        Assert.Equal(FailureClass.Retry, Assert.IsType<VendorResult.Failed>(await bench.ReadOne()).Class);
+        Assert.Equal(
+            FailureClass.PauseAll,
+            Assert.IsType<VendorResult.Failed>(await bench.CreateOne(("name", "1"))).Class
+        );
+
+        var updated = await Two(bench);
+        Assert.Equal(code, Assert.IsType<VendorResult.Refused>(updated[0]).Code);
+        Assert.IsType<VendorResult.Ok>(updated[1]);
+
+        answer = $"[ {problem}, {problem} ]";
+        Assert.All(
+            await Two(bench),
+            r => Assert.Equal((FailureClass.PauseAll, code), r is VendorResult.Failed f ? (f.Class, f.Code) : default)
+        );
+        static Task<IReadOnlyList<VendorResult>> Two(SalesforceBench bench) =>
+            bench.Vendor.Update(
+                [
+                    SalesforceBench.Update(SalesforceBench.Id, null, ("phone", "1")),
+                    SalesforceBench.Update("001000000000002AAA", null, ("phone", "1")),
+                ],
+                CancellationToken.None
+            );
     }
 
     [Theory]
