@@ -14,6 +14,9 @@ sealed record AccountField(string Name, string Label, string Type, int Length)
 
     public bool Custom => Name.EndsWith("__c", StringComparison.Ordinal);
 
+    /// <summary>Kept as its text: Sync writes nothing else.</summary>
+    public bool IsNumber { get; init; }
+
     public bool IsText => Type is "string" or "textarea" or "phone" or "email";
 
     /// <summary>What every org of this sandbox begins with.</summary>
@@ -73,8 +76,8 @@ sealed partial class AccountFields
     public AccountField? Find(string name) =>
         _all.FirstOrDefault(field => field.Name.Equals(name, StringComparison.OrdinalIgnoreCase));
 
-    /// <summary>A text of up to 255 characters.</summary>
-    public void Add(string name)
+    /// <summary>A text of up to 255 characters, or a number.</summary>
+    public void Add(string name, bool isNumber = false)
     {
         if (!CustomName().IsMatch(name))
             throw new FormatException("name: must be letters, digits and _ and end in __c");
@@ -82,7 +85,7 @@ sealed partial class AccountFields
             throw new FormatException("name: there is such a field");
         if (_all.Count >= Max)
             throw new FormatException($"an Account has at most {Max} fields");
-        _all = [.. _all, new AccountField(name, name[..^3].Replace('_', ' '), "string", 255)];
+        _all = [.. _all, new AccountField(name, name[..^3].Replace('_', ' '), "string", 255) { IsNumber = isNumber }];
     }
 
     [GeneratedRegex(@"\A[A-Za-z][A-Za-z0-9_]{0,39}__c\z", RegexOptions.None, matchTimeoutMilliseconds: 1_000)]

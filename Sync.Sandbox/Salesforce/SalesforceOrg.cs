@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
@@ -78,11 +79,12 @@ sealed partial class SalesforceOrg(int seed, TimeProvider clock)
     }
 
     /// <summary>A custom field, and with it another schema.</summary>
-    public void AddField(string name)
+    /// <param name="isNumber">Then a text that is none is not taken, and the call that carries it not read at all.</param>
+    public void AddField(string name, bool isNumber = false)
     {
         lock (_gate)
         {
-            Fields.Add(name);
+            Fields.Add(name, isNumber);
             _schema = null;
         }
     }
@@ -110,6 +112,7 @@ sealed partial class SalesforceOrg(int seed, TimeProvider clock)
     {
         lock (_gate)
         {
+            CheckNumbers(records);
             var before = _inOrder.Count;
             var batch = new HashSet<string>(StringComparer.Ordinal);
             return Many(
@@ -154,6 +157,7 @@ sealed partial class SalesforceOrg(int seed, TimeProvider clock)
     {
         lock (_gate)
         {
+            CheckNumbers(records);
             var before = new List<Account>();
             var ids = new HashSet<string>(StringComparer.Ordinal);
             var batch = new HashSet<string>(StringComparer.Ordinal);
@@ -644,6 +648,27 @@ sealed partial class SalesforceOrg(int seed, TimeProvider clock)
         return values;
     }
 
+    /// <summary>JSON is read before anything is done: one number that is none, and no record of the call is looked at.</summary>
+    void CheckNumbers(JsonElement[] records)
+    {
+        foreach (
+            var member in records.Where(r => r.ValueKind == JsonValueKind.Object).SelectMany(r => r.EnumerateObject())
+        )
+        {
+            if (
+                Fields.Find(member.Name) is { IsNumber: true }
+                && member.Value is { ValueKind: JsonValueKind.String } text
+                && !IsNumber(text.GetString()!)
+            )
+                throw NoNumber(text.GetString()!);
+        }
+    }
+
+    static bool IsNumber(string text) => decimal.TryParse(text, CultureInfo.InvariantCulture, out _);
+
+    static SalesforceProblem NoNumber(string text) =>
+        SalesforceProblem.Json($"Cannot deserialize instance of double from VALUE_STRING value {text}");
+
     static string? Value(AccountField field, JsonElement value)
     {
         if (value.ValueKind == JsonValueKind.Null)
@@ -669,6 +694,8 @@ sealed partial class SalesforceOrg(int seed, TimeProvider clock)
             );
         }
 
+        if (field.IsNumber && !IsNumber(text))
+            throw NoNumber(text);
         if (field.Type != "email")
             return text;
         if (!EmailShape().IsMatch(text))

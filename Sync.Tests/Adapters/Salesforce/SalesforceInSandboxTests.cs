@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Microsoft.Extensions.Logging.Abstractions;
 using Sync.Adapter.Vendors;
+using Sync.Mapping;
 using Sync.Salesforce.Adapter;
 using Sync.Salesforce.Adapter.Client;
 using Sync.Sandbox;
@@ -106,6 +107,32 @@ public sealed class SalesforceInSandboxTests : VendorSuite
         Assert.Equal((2_000, 200), (bench.Vendor.Traits.MaxReadBatch, bench.Vendor.Traits.MaxBatch));
     }
 
+    [Fact]
+    public async Task A_value_of_the_wrong_type_refuses_its_own_record_only()
+    {
+        await using var bench = await Start();
+        bench.Sandbox.Salesforce.AddField("Score__c", isNumber: true);
+        var config = TestMapping.Of(
+            "salesforce",
+            """ "name": { "to": "Name" }, "attributes.score": { "to": "Score__c" } """
+        );
+        await using var mapped = new Bench(bench.Sandbox, ownsSandbox: false, config: config);
+
+        var results = await mapped.Vendor.Create(
+            [
+                .. Enumerable
+                    .Range(0, 9)
+                    .Select(i =>
+                        SalesforceBench.Create($"c-{i}", ("name", "Jane"), ("attributes.score", i == 4 ? "high" : "1"))
+                    ),
+            ],
+            CancellationToken.None
+        );
+
+        Assert.Equal("JSON_PARSER_ERROR", Assert.IsType<VendorResult.Refused>(results[4]).Code);
+        Assert.Equal(8, results.Count(r => r is VendorResult.Ok));
+    }
+
     static async Task<string> Created(VendorBench bench, string customerId) =>
         Assert
             .IsType<VendorResult.Ok>(
@@ -132,7 +159,13 @@ public sealed class SalesforceInSandboxTests : VendorSuite
         readonly SalesforceClient _client;
         readonly bool _ownsSandbox;
 
-        public Bench(SandboxHost sandbox, bool ownsSandbox, bool wrongCredentials = false, int timeoutSeconds = 30)
+        public Bench(
+            SandboxHost sandbox,
+            bool ownsSandbox,
+            bool wrongCredentials = false,
+            int timeoutSeconds = 30,
+            SyncConfig? config = null
+        )
             : base(sandbox)
         {
             _ownsSandbox = ownsSandbox;
@@ -143,7 +176,7 @@ public sealed class SalesforceInSandboxTests : VendorSuite
                 ClientSecret = wrongCredentials ? "wrong" : sandbox.Options.SalesforceClientSecret,
                 TimeoutSeconds = timeoutSeconds,
             };
-            SalesforceMapping mapping = new(TestMapping.Shipped);
+            SalesforceMapping mapping = new(config ?? TestMapping.Shipped);
             _client = new(options, Usage, TimeProvider.System, NullLogger<AccessTokens>.Instance);
             Vendor = new SalesforceVendor(_client, mapping, NullLogger<SalesforceVendor>.Instance);
         }

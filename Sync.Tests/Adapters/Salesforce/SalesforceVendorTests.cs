@@ -518,6 +518,32 @@ public sealed class SalesforceVendorTests
         Assert.Single(bench.Calls);
     }
 
+    /// <summary>Salesforce reads no record of a list in which one value has the wrong type, and says not whose it is.</summary>
+    [Fact]
+    public async Task A_list_that_is_refused_as_a_whole_is_refused_for_the_one_record_only()
+    {
+        using var bench = new SalesforceBench(request =>
+            request.Body.Contains(""bad"", StringComparison.Ordinal)
+                ? SalesforceBench.Error(400, "JSON_PARSER_ERROR")
+                : StubHttp.Json(200, $"[ {string.Join(", ", Enumerable.Range(0, Records(request)).Select(Saved))} ]")
+        );
+
+        var results = await bench.Vendor.Update(
+            [
+                .. Enumerable
+                    .Range(0, 200)
+                    .Select(i => SalesforceBench.Update(AccountId(i), null, ("phone", i == 77 ? "bad" : "1"))),
+            ],
+            CancellationToken.None
+        );
+
+        Assert.Equal(200, results.Count);
+        Assert.Equal("JSON_PARSER_ERROR", Assert.IsType<VendorResult.Refused>(results[77]).Code);
+        Assert.Equal(199, results.Count(r => r is VendorResult.Ok));
+        Assert.InRange(bench.Calls.Count, 15, 17);
+        Assert.Equal(bench.Calls.Count, results.Sum(r => r.Calls), 6);
+    }
+
     static int Records(SentRequest request)
     {
         using var body = JsonDocument.Parse(request.Body);
