@@ -34,25 +34,12 @@ static partial class SalesforceErrors
         "wait, or buy more calls; see the budget of the org",
         "TotalRequests"
     );
-    static readonly ErrorRow ConcurrencyLimit = Slow(
-        "REQUEST_LIMIT_EXCEEDED",
-        "too many requests at once",
-        "any other text"
-    );
-    static readonly ErrorRow LockInTrigger = Again(
-        "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY",
-        "a trigger or flow met a locked row",
-        "UNABLE_TO_LOCK_ROW"
-    );
-    static readonly ErrorRow CpuInTrigger = Again(
-        "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY",
-        "a trigger or flow took too long",
-        "CPU time"
-    );
-    static readonly ErrorRow FailedTrigger = Refuse(
-        "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY",
-        "a trigger or flow refused the record"
-    );
+    static readonly ErrorRow ConcurrencyLimit = Slow("REQUEST_LIMIT_EXCEEDED", "too many requests at once", Otherwise);
+    static readonly ErrorRow[] Triggers =
+    [
+        .. RowsOfCode("CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", "a trigger or flow"),
+        .. RowsOfCode("CANNOT_EXECUTE_FLOW_TRIGGER", "a flow"),
+    ];
     static readonly ErrorRow CrossReference = Refuse(
         "INVALID_CROSS_REFERENCE_KEY",
         "a reference points to no record",
@@ -185,6 +172,22 @@ static partial class SalesforceErrors
             );
     }
 
+    /// <summary>
+    /// What code of the org failed for. A record alone may pass where two hundred at once met a governor limit, which code
+    /// that works for one record does as a matter of course. The names of limits and exceptions are not translated.
+    /// </summary>
+    static ErrorRow[] RowsOfCode(string code, string what) =>
+        [
+            Again(code, $"{what} met a locked row", "UNABLE_TO_LOCK_ROW"),
+            Again(code, $"{what} took too long{Smaller}", "CPU time"),
+            Again(code, $"{what} met a governor limit{Smaller}", "LimitException"),
+            Again(code, $"{what} met a governor limit{Smaller}", "LIMIT_EXCEEDED"),
+            Refuse(code, $"{what} refused the record", Otherwise),
+        ];
+
+    const string Smaller = "; a list is sent again as smaller ones";
+    const string Otherwise = "any other text";
+
     /// <summary>Every row; where a code stands more than once, the more special ones first.</summary>
     public static IReadOnlyList<ErrorRow> Table { get; } =
     [
@@ -232,9 +235,7 @@ static partial class SalesforceErrors
         Refuse("JSON_PARSER_ERROR", "the value is not of the field's type"),
         Refuse("MALFORMED_ID", "the id is none"),
         Refuse("DELETE_FAILED", "other records depend on it"),
-        LockInTrigger,
-        CpuInTrigger,
-        FailedTrigger,
+        .. Triggers,
         Pause("INVALID_FIELD", "a field of the mapping is not there, or hidden from the integration user", Remedies),
         .. RowsOfOneOrAll,
         Pause("INVALID_TYPE", "the object is not there, or hidden from the integration user", Remedies),
@@ -304,6 +305,11 @@ static partial class SalesforceErrors
         };
     }
 
+    /// <summary>Whether a smaller list may pass.</summary>
+    public static bool IsTooMuchAtOnce(VendorResult result) =>
+        result is VendorResult.Failed { Definite: true } failed
+        && failed.Reason.EndsWith(Smaller, StringComparison.Ordinal);
+
     /// <summary>Whether the records of a list were all refused for what the user may not do: then it concerns everybody.</summary>
     public static VendorResult.Failed? RefusedToAll(IReadOnlyList<VendorResult> results) =>
         results.Count > 1 && results.All(r => r is VendorResult.Refused refused && OfOneOrAll.ContainsKey(refused.Code))
@@ -361,14 +367,12 @@ static partial class SalesforceErrors
                 : access.Read;
         }
 
+        if (Triggers.FirstOrDefault(r => r.Code == error.Code && Says(error, r.When)) is { } failed)
+            return failed;
         switch (error.Code)
         {
             case "REQUEST_LIMIT_EXCEEDED":
                 return Says(error, DailyLimit.When) ? DailyLimit : ConcurrencyLimit;
-            case "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY":
-                return Says(error, LockInTrigger.When) ? LockInTrigger
-                    : Says(error, CpuInTrigger.When) ? CpuInTrigger
-                    : FailedTrigger;
             case "INVALID_CROSS_REFERENCE_KEY":
                 return aim == Aim.Record && error.Fields.All(f => f.Equals("Id", StringComparison.OrdinalIgnoreCase))
                     ? NoSuchRecord
@@ -475,7 +479,7 @@ static partial class SalesforceErrors
     static string Code(int status) => string.Create(CultureInfo.InvariantCulture, $"http_{status}");
 
     static bool Says(SalesforceError error, string text) =>
-        error.Message.Contains(text, StringComparison.OrdinalIgnoreCase);
+        text == Otherwise || error.Message.Contains(text, StringComparison.OrdinalIgnoreCase);
 
     static ErrorRow Refuse(string code, string meaning, string when = "any", string? remedy = null) =>
         new(code, when, ErrorAction.Refused, meaning, remedy);

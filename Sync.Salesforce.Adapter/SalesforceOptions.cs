@@ -40,6 +40,10 @@ sealed class SalesforceOptions : IValidatableObject
     [Range(1, 25, ErrorMessage = "must be 1 to 25")]
     public int MaxConcurrent { get; set; } = 8;
 
+    /// <summary>Records written in one call; less than 200 where the org's own triggers and flows meet limits with so many.</summary>
+    [Range(1, SalesforceClient.MaxWrites, ErrorMessage = "must be 1 to 200")]
+    public int WriteBatch { get; set; } = SalesforceClient.MaxWrites;
+
     /// <summary>For one call, with its answer. The frame waits ADAPTER__CALLTIMEOUTSECONDS for turn and call together.</summary>
     [Range(1, 40, ErrorMessage = "must be 1 to 40")]
     public int TimeoutSeconds { get; set; } = 15;

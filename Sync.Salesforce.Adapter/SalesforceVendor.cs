@@ -19,7 +19,7 @@ sealed class SalesforceVendor(SalesforceClient client, SalesforceMapping mapping
 
     public VendorTraits Traits { get; } =
         new(
-            SalesforceClient.MaxWrites,
+            client.WriteBatch,
             CreateKeyLifetime: null,
             SuspectWindow: TimeSpan.FromMinutes(15),
             AnswersWithRecord: false
@@ -86,7 +86,7 @@ sealed class SalesforceVendor(SalesforceClient client, SalesforceMapping mapping
                 return await Lists(
                     SalesforceCall.CreateRecords,
                     good,
-                    SalesforceClient.MaxWrites,
+                    client.WriteBatch,
                     async chunk =>
                     {
                         var records = chunk.Select(Record).ToList();
@@ -127,7 +127,7 @@ sealed class SalesforceVendor(SalesforceClient client, SalesforceMapping mapping
                 return await Lists(
                     SalesforceCall.UpdateRecords,
                     good,
-                    SalesforceClient.MaxWrites,
+                    client.WriteBatch,
                     async chunk =>
                     {
                         var records = chunk
@@ -163,7 +163,7 @@ sealed class SalesforceVendor(SalesforceClient client, SalesforceMapping mapping
         return await Lists(
             SalesforceCall.DeleteRecords,
             requests,
-            SalesforceClient.MaxWrites,
+            client.WriteBatch,
             async chunk =>
             {
                 var ids = chunk.Select(r => r.ExternalId).ToList();
@@ -314,9 +314,9 @@ sealed class SalesforceVendor(SalesforceClient client, SalesforceMapping mapping
     }
 
     /// <summary>
-    /// One list. Where a write is refused as a whole, Salesforce means one of its records and says not which; what it refused did
-    /// nothing, so it goes again in halves until the record is alone: some 16 calls for one among 200. At worst all
-    /// are wrong, which costs two calls for each.
+    /// One list. Where a write is refused as a whole, Salesforce means one of its records and says not which; where code of the
+    /// org met a limit, a smaller list may pass. Neither did anything, so it goes again in halves until the record is
+    /// alone: some 16 calls for one among 200. At worst all are wrong, which costs two calls for each.
     /// </summary>
     async Task<IReadOnlyList<VendorResult>> List<T>(
         SalesforceCall call,
@@ -356,9 +356,16 @@ sealed class SalesforceVendor(SalesforceClient client, SalesforceMapping mapping
         if (chunk.Length == 1 || !call.Writes())
             return results;
 
-        int[] again = [.. Enumerable.Range(0, chunk.Length).Where(_ => whole is VendorResult.Refused)];
+        int[] again =
+        [
+            .. Enumerable
+                .Range(0, chunk.Length)
+                .Where(i => whole is VendorResult.Refused || SalesforceErrors.IsTooMuchAtOnce(results[i])),
+        ];
+        if (again.Length == 0)
+            return results;
         var smaller = again
-            .Chunk(Math.Max(1, (again.Length + 1) / 2))
+            .Chunk((again.Length + 1) / 2)
             .Select(async half =>
                 half.Zip(await List(call, [.. half.Select(i => chunk[i])], send, cancellationToken)).ToList()
             );

@@ -20,6 +20,9 @@ sealed class SalesforceClient : IDisposable
     /// <summary>Of a retrieve.</summary>
     public const int MaxReads = 2_000;
 
+    /// <summary>Records of one collection that writes, as the settings say.</summary>
+    public int WriteBatch => _options.WriteBatch;
+
     const int MaxAnswer = 64 * 1024 * 1024;
     const int MaxPages = 50;
     const int MaxQueue = 1_000;

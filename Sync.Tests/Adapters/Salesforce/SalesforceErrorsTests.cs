@@ -36,6 +36,16 @@ public sealed class SalesforceErrorsTests
                 true
             },
             { 400, "INVALID_FIELD", "No such column 'X' on entity 'Account'", FailureClass.PauseAll, true },
+            {
+                400,
+                "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY",
+                "AccountTrigger: System.LimitException: Too many SOQL queries: 101",
+                FailureClass.Retry,
+                true
+            },
+            { 400, "CANNOT_EXECUTE_FLOW_TRIGGER", "flow: UNABLE_TO_LOCK_ROW, x", FailureClass.Retry, true },
+            { 400, "CANNOT_EXECUTE_FLOW_TRIGGER", "flow: LIMIT_EXCEEDED, x", FailureClass.Retry, true },
+            { 400, "CANNOT_EXECUTE_FLOW_TRIGGER", "flow: CPU time, x", FailureClass.Retry, true },
             { 403, "API_DISABLED_FOR_ORG", "", FailureClass.PauseAll, true },
             { 400, "STORAGE_LIMIT_EXCEEDED", "", FailureClass.PauseAll, true },
             { 403, "SOMETHING_NEW", "", FailureClass.PauseAll, true },
@@ -114,6 +124,7 @@ public sealed class SalesforceErrorsTests
     [InlineData("INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", "\"Other__c\"", null)]
     [InlineData("DUPLICATES_DETECTED", "", null)]
     [InlineData("CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", "", null)]
+    [InlineData("CANNOT_EXECUTE_FLOW_TRIGGER", "", null)]
     [InlineData("SOMETHING_NEW", "\"jane@example.com\"", null)]
     public async Task A_refusal_names_the_path_and_never_a_value(string code, string fields, string? path)
     {

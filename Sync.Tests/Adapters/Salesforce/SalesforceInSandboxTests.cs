@@ -133,6 +133,46 @@ public sealed class SalesforceInSandboxTests : VendorSuite
         Assert.Equal(8, results.Count(r => r is VendorResult.Ok));
     }
 
+    /// <summary>A trigger that queries for each record works for one and fails for two hundred.</summary>
+    [Fact]
+    public async Task A_list_that_meets_a_governor_limit_goes_again_as_smaller_ones()
+    {
+        await using var bench = await Start();
+        bench.Sandbox.Salesforce.Flow = (_, records) =>
+            records <= 100
+                ? null
+                : new SalesforceProblem(
+                    400,
+                    "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY",
+                    "AccountTrigger: System.LimitException: Too many SOQL queries: 101"
+                );
+
+        var results = await bench.Vendor.Create(
+            [.. Enumerable.Range(0, 200).Select(i => SalesforceBench.Create($"c-{i}", ("name", "Jane")))],
+            CancellationToken.None
+        );
+
+        Assert.All(results, r => Assert.IsType<VendorResult.Ok>(r));
+        Assert.Equal(3, bench.Sandbox.Calls.Of("salesforce").Operations["collections.create"]);
+        Assert.Equal(200, bench.Sandbox.Salesforce.Find(_ => true, 1_000).Count);
+    }
+
+    [Fact]
+    public async Task Lists_of_writes_are_as_long_as_the_setting_says()
+    {
+        await using var bench = await Start();
+        await using var few = new Bench(bench.Sandbox, ownsSandbox: false, writeBatch: 50);
+
+        var results = await few.Vendor.Create(
+            [.. Enumerable.Range(0, 120).Select(i => SalesforceBench.Create($"c-{i}", ("name", "Jane")))],
+            CancellationToken.None
+        );
+
+        Assert.All(results, r => Assert.IsType<VendorResult.Ok>(r));
+        Assert.Equal(3, bench.Sandbox.Calls.Of("salesforce").Operations["collections.create"]);
+        Assert.Equal(50, few.Vendor.Traits.MaxBatch);
+    }
+
     static async Task<string> Created(VendorBench bench, string customerId) =>
         Assert
             .IsType<VendorResult.Ok>(
@@ -164,7 +204,8 @@ public sealed class SalesforceInSandboxTests : VendorSuite
             bool ownsSandbox,
             bool wrongCredentials = false,
             int timeoutSeconds = 30,
-            SyncConfig? config = null
+            SyncConfig? config = null,
+            int writeBatch = 200
         )
             : base(sandbox)
         {
@@ -175,6 +216,7 @@ public sealed class SalesforceInSandboxTests : VendorSuite
                 ClientId = sandbox.Options.SalesforceClientId,
                 ClientSecret = wrongCredentials ? "wrong" : sandbox.Options.SalesforceClientSecret,
                 TimeoutSeconds = timeoutSeconds,
+                WriteBatch = writeBatch,
             };
             SalesforceMapping mapping = new(config ?? TestMapping.Shipped);
             _client = new(options, Usage, TimeProvider.System, NullLogger<AccessTokens>.Instance);
