@@ -41,6 +41,13 @@ static partial class Log
     public static partial void Found(this ILogger log, string system, string externalId);
 
     [LoggerMessage(
+        3014,
+        LogLevel.Warning,
+        "{System}: a write of lane {Lane} was refused for a version that the record still had; it was written without one"
+    )]
+    public static partial void GuardOfNoUse(this ILogger log, string system, string lane);
+
+    [LoggerMessage(
         3020,
         LogLevel.Information,
         "Lane {Lane} was finished by another worker; what this one read is thrown away"

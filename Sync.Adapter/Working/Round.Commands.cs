@@ -543,47 +543,71 @@ sealed partial class Round
             break;
         }
 
-        foreach (var need in LookWhetherGone(ext))
-            yield return need;
-        if (End is not null)
-            yield break;
-
-        var refusedByGuard = false;
-        switch (_answer)
+        VendorObject? o;
+        bool refusedByGuard;
+        while (true)
         {
-            case VendorResult.Ok ok:
-                if (!again && !ok.Replayed && _rules.Traits.AnswersWithRecord && ok.Object is { } body)
-                {
-                    if (Whole(body))
-                        Updated(command, Ours(body, command), wrote: true, again);
-                    yield break;
-                }
+            foreach (var need in LookWhetherGone(ext))
+                yield return need;
+            if (End is not null)
+                yield break;
 
+            refusedByGuard = false;
+            switch (_answer)
+            {
+                case VendorResult.Ok ok:
+                    if (!again && !ok.Replayed && _rules.Traits.AnswersWithRecord && ok.Object is { } body)
+                    {
+                        if (Whole(body))
+                            Updated(command, Ours(body, command), wrote: true, again);
+                        yield break;
+                    }
+
+                    break;
+                case VendorResult.Moved:
+                    refusedByGuard = true;
+                    break;
+                case VendorResult.Gone:
+                    foreach (var need in FollowMerge())
+                        yield return need;
+                    if (End is null)
+                        AnswerGone(command, again);
+                    yield break;
+                case VendorResult.Refused refused:
+                    Refuse(command, refused, again);
+                    yield break;
+                default:
+                    NoAnswer("an update");
+                    yield break;
+            }
+
+            yield return new Need.Read(ext);
+            if (!Saw(out o))
+                yield break;
+            foreach (var need in FollowMerge())
+                yield return need;
+            if (End is not null)
+                yield break;
+            if (!refusedByGuard || o?.Guard is not { } version || version != entry.Guard)
                 break;
-            case VendorResult.Moved:
-                refusedByGuard = true;
-                break;
-            case VendorResult.Gone:
-                foreach (var need in FollowMerge())
-                    yield return need;
-                if (End is null)
-                    AnswerGone(command, again);
-                yield break;
-            case VendorResult.Refused refused:
-                Refuse(command, refused, again);
-                yield break;
-            default:
-                NoAnswer("an update");
-                yield break;
+
+            // The very version that the write named, so nothing was changed: what a read answers is not what this vendor
+            // compares. With it no write would ever land, and the saga would ask for ever.
+            GuardWasOfNoUse = true;
+            entry = entry with { Guard = null };
+            yield return new Need.Open(entry);
+            yield return new Need.Update(
+                new UpdateRequest(
+                    ext,
+                    command.CustomerId,
+                    command.CommandId,
+                    _rules.UpdateKey(command.CommandId, entry.KeysSpent),
+                    entry.Write!,
+                    Guard: null
+                )
+            );
         }
 
-        yield return new Need.Read(ext);
-        if (!Saw(out var o))
-            yield break;
-        foreach (var need in FollowMerge())
-            yield return need;
-        if (End is not null)
-            yield break;
         if (o is null)
             AnswerGone(command, again);
         else

@@ -40,6 +40,9 @@ sealed partial class Round
     /// <summary>Set once <see cref="Run"/> is through.</summary>
     public RoundEnd? End { get; private set; }
 
+    /// <summary>The vendor refused a write for a version that the record still had; it was written without one.</summary>
+    public bool GuardWasOfNoUse { get; private set; }
+
     /// <summary>The work of this round.</summary>
     public IReadOnlyList<WorkItem> Work => _work;
 

@@ -234,6 +234,8 @@ sealed class Workers(
             }
         }
 
+        if (round.GuardWasOfNoUse)
+            log.GuardOfNoUse(rules.System, lane.Link.Lane);
         var ending = _endings.Of(lane, round);
         if (!await commits.Commit(ending))
             return "fenced";

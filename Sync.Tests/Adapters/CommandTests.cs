@@ -313,6 +313,23 @@ public sealed class CommandTests
         Assert.Equal("abandoned", await frame.LedgerState(command.CommandId));
     }
 
+    /// <summary>Else each answer would make the saga ask again at once, for ever.</summary>
+    [Fact]
+    public async Task A_version_that_never_fits_is_left_out_once_and_that_is_logged()
+    {
+        await using var frame = await Start(v => v.ComparesAnotherVersion = true);
+        var made = await Create(frame, ("name", "Ada"));
+
+        var report = await frame.Do(
+            Command(Operation.Update, Values(("name", "Eva")), Values(("name", "Ada")), made.ExternalId)
+        );
+
+        Assert.Equal("Eva", frame.Vendor[made.ExternalId!].Fields["name"]);
+        Assert.Equal(["name"], report.Written!.Keys);
+        Assert.Equal(2, frame.Vendor.CallsOf("update").Count());
+        Assert.Contains(frame.Log.Lines, l => l.Id == 3014);
+    }
+
     [Fact]
     public async Task What_the_vendor_makes_of_our_value_is_its_form_while_our_stamp_stands_there()
     {

@@ -63,6 +63,9 @@ public sealed class FakeVendor(SystemMap map) : IVendor
     /// <summary>Whether records have versions that a write may name.</summary>
     public bool Guards { get; set; } = true;
 
+    /// <summary>The version that a write names is compared with another than a read answers.</summary>
+    public bool ComparesAnotherVersion { get; set; }
+
     /// <summary>Our id is unique among live records.</summary>
     public bool UniqueIds { get; set; } = true;
 
@@ -327,7 +330,7 @@ public sealed class FakeVendor(SystemMap map) : IVendor
             return new VendorResult.Gone();
         if (Refused(request.Write) is { } refused)
             return refused;
-        if (Guards && request.Guard is { } guard && guard != row.Version.ToString())
+        if (Guards && request.Guard is { } guard && (ComparesAnotherVersion || guard != row.Version.ToString()))
             return new VendorResult.Moved();
         Dictionary<string, string?> before = [];
         foreach (var (path, value) in request.Write)
