@@ -79,7 +79,8 @@ sealed class Follower(
 
     async Task Well()
     {
-        await gate.Answered();
+        if (feed.IsOfTheWrittenService)
+            await gate.Answered();
         if (_failures >= Noteworthy)
             health.Set($"feed-{feed.Name}", null);
         _failures = 0;
@@ -93,7 +94,8 @@ sealed class Follower(
             Vendors.FailureClass.PauseAll => TimeSpan.FromSeconds(options.PauseProbeSeconds),
             _ => backoff.Delay(_failures),
         };
-        await gate.Failed(failure);
+        if (feed.IsOfTheWrittenService)
+            await gate.Failed(failure);
         _failures = failure.Class == Vendors.FailureClass.PauseAll ? Noteworthy : _failures + 1;
         if (_failures >= Noteworthy)
             health.Set($"feed-{feed.Name}", $"{system}: {feed.Name}: {failure.Code}: {failure.Reason}");

@@ -16,6 +16,12 @@ public interface IFeed
     TimeSpan Every { get; }
 
     /// <summary>
+    /// Whether the feed calls the service that is also written to. What it hears of another service says nothing about
+    /// writes: neither that they work again nor that they fail.
+    /// </summary>
+    bool IsOfTheWrittenService => true;
+
+    /// <summary>
     /// From the cursor on: pages until cancelled, or until there is no more for now. Null is the very first time: the feed
     /// answers where "now" is, with a cursor in one of its pages, and the frame begins a scan for all that is older. An
     /// empty page says that the vendor is there and has nothing new.

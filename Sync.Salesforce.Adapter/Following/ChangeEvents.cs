@@ -38,6 +38,9 @@ sealed class ChangeEvents(
 
     public TimeSpan Every => TimeSpan.Zero;
 
+    /// <summary>The Pub/Sub API is another service than the REST API.</summary>
+    public bool IsOfTheWrittenService => false;
+
     public async IAsyncEnumerable<FeedPage> Follow(
         string? cursor,
         [EnumeratorCancellation] CancellationToken cancellationToken

@@ -117,6 +117,40 @@ public sealed class FollowingTests
         Assert.Empty(stage.Frame.Health.Reasons);
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_page_ends_a_pause_of_the_writes_only_where_it_came_from_the_same_service(bool same)
+    {
+        await using var stage = await Stage.Start();
+        await stage.Linked("Ada");
+        stage.Feed.IsOfTheWrittenService = same;
+        var denied = new VendorResult.Failed(FailureClass.PauseAll, "403", "words", Definite: true);
+        await stage.Frame.Gate.Call(_ => Task.FromResult(new CallOutcome([]) { PauseAll = denied }), default);
+        stage.Frame.Clock.Advance(TimeSpan.FromSeconds(stage.Frame.Options.PauseProbeSeconds));
+
+        stage.Feed.Tells(Page("1"));
+        await stage.Follow();
+
+        // One lane tries whether the pause is over; without it all go.
+        Assert.Equal(same ? 10 : 1, stage.Frame.Gate.Lanes(10, 0));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_limit_of_a_feed_slows_the_writes_down_only_where_it_is_of_the_same_service(bool same)
+    {
+        await using var stage = await Stage.Start();
+        await stage.Linked("Ada");
+        stage.Feed.IsOfTheWrittenService = same;
+        stage.Feed.Fails(FailureClass.SlowDown, "rate_limit");
+
+        await stage.Follow();
+
+        Assert.Equal(same ? 0 : 10, stage.Frame.Gate.Lanes(10, 0));
+    }
+
     [Fact]
     public async Task A_vendor_that_limits_a_feed_slows_everybody_down_and_a_closed_gate_stops_feeds()
     {
@@ -770,6 +804,7 @@ public sealed class FollowingTests
 
         public string Name => "events";
         public TimeSpan Every { get; } = TimeSpan.FromMilliseconds(50);
+        public bool IsOfTheWrittenService { get; set; } = true;
         public System.Collections.Concurrent.ConcurrentQueue<string?> AskedFrom { get; } = new();
 
         public void Tells(FeedPage page) => _script.Enqueue(page);
