@@ -15,6 +15,11 @@ sealed class SalesforceVendor(SalesforceClient client, SalesforceMapping mapping
 
     const string Object = SalesforceMapping.Object;
 
+    /// <summary>Of a loser in the recycle bin: the record that it was merged into.</summary>
+    const string MasterField = "MasterRecordId";
+
+    static readonly string[] LookFields = ["Id", "IsDeleted", MasterField];
+
     public string Name => SalesforceMapping.System;
 
     public VendorTraits Traits { get; } =
@@ -28,35 +33,107 @@ sealed class SalesforceVendor(SalesforceClient client, SalesforceMapping mapping
             MaxReadBatch = SalesforceClient.MaxReads,
         };
 
+    /// <summary>
+    /// What a read does not find may be deleted, merged into another record or only hidden from our user, and the read
+    /// answers all of them alike; so the recycle bin is asked about it, once for all of a list.
+    /// </summary>
     public async Task<IReadOnlyList<VendorResult>> Read(
         IReadOnlyList<string> externalIds,
         CancellationToken cancellationToken
     )
     {
-        if (externalIds.Count == 1)
-        {
-            var id = externalIds[0];
-            return
+        IReadOnlyList<VendorResult> results = externalIds is [var id]
+            ?
             [
-                await OfRecord(
+                await Alone(
                     SalesforceCall.GetRecord,
-                    id,
                     async () =>
                         (await client.GetObjectByIdAsync(Object, id, mapping.Fields, cancellationToken)).Select(
                             record => Existing(id, record)
                         ),
                     cancellationToken
                 ),
-            ];
-        }
+            ]
+            : await Lists(
+                SalesforceCall.GetRecords,
+                externalIds,
+                SalesforceClient.MaxReads,
+                chunk => Existing(chunk, cancellationToken),
+                cancellationToken
+            );
 
-        return await Lists(
-            SalesforceCall.GetRecords,
-            externalIds,
-            SalesforceClient.MaxReads,
-            chunk => Existing(chunk, cancellationToken),
+        // What is no id of Salesforce's names no record, and one such would have the query refused for all.
+        var missing = externalIds
+            .Where((id, i) => results[i] is VendorResult.Gone && RecordIds.IsWhole(id))
+            .Select(RecordIds.To18)
+            .Distinct(StringComparer.Ordinal)
+            .ToList();
+        if (missing.Count == 0)
+            return results;
+
+        var looks = await Task.WhenAll(
+            Groups(missing, LookFields).Select(group => InRecycleBin(group, cancellationToken))
+        );
+        var told = looks.SelectMany(look => look).ToDictionary(look => look.Id, look => look.Result);
+        return
+        [
+            .. results.Select(
+                (result, i) =>
+                    result is VendorResult.Gone && told.TryGetValue(RecordIds.To18(externalIds[i]), out var look)
+                        ? look with
+                        {
+                            Calls = result.Calls + look.Calls,
+                            RequestId = look.RequestId ?? result.RequestId,
+                        }
+                        : result
+            ),
+        ];
+    }
+
+    /// <summary>
+    /// What became of records that a read did not find. Only a row that says so proves a deletion. A record without a row is
+    /// out of sight: hidden from our user, purged from the recycle bin, or never there.
+    /// </summary>
+    async Task<IEnumerable<(string Id, VendorResult Result)>> InRecycleBin(
+        List<string> ids,
+        CancellationToken cancellationToken
+    )
+    {
+        var soql =
+            $"SELECT {string.Join(", ", LookFields)} FROM {Object} WHERE Id IN "
+            + $"({string.Join(", ", ids.Select(Soql.Literal))})";
+        Dictionary<string, VendorResult> rows = new(StringComparer.Ordinal);
+        var whole = await Alone(
+            SalesforceCall.Query,
+            async () =>
+            {
+                var reply = await client.QueryAsync(soql, queryAll: true, cancellationToken);
+                foreach (var row in reply.Value)
+                    rows[RecordIds.To18(row.Id)] = OfRow(row);
+                return reply.Select(_ => Done(true));
+            },
             cancellationToken
         );
+        // What a query is refused for is no customer's fault.
+        var failure =
+            whole is VendorResult.Ok ? null : whole as VendorResult.Failed ?? SalesforceErrors.QueryRefused(whole);
+        var share = whole.Calls / ids.Count;
+        return ids.Select(id =>
+            (
+                id,
+                (failure ?? rows.GetValueOrDefault(id) ?? new VendorResult.Gone { OutOfSight = true }) with
+                {
+                    RequestId = whole.RequestId,
+                    Calls = share,
+                }
+            )
+        );
+
+        static VendorResult OfRow(SObject row) =>
+            row.Text("IsDeleted") != "true" ? SalesforceErrors.NotFoundButThere()
+            : row.Text(MasterField) is { Length: > 0 } winner
+                ? new VendorResult.Gone { MergedInto = RecordIds.To18(winner) }
+            : new VendorResult.Gone();
     }
 
     public Task<IReadOnlyList<VendorResult>> Create(
@@ -185,7 +262,11 @@ sealed class SalesforceVendor(SalesforceClient client, SalesforceMapping mapping
     {
         var ids = requests.Select(r => r.CustomerId).Distinct(StringComparer.Ordinal);
         var found = new Dictionary<string, FindResult>(StringComparer.Ordinal);
-        foreach (var results in await Task.WhenAll(Groups(ids).Select(group => Find(group, cancellationToken))))
+        foreach (
+            var results in await Task.WhenAll(
+                Groups(ids, mapping.Fields).Select(group => Find(group, cancellationToken))
+            )
+        )
         {
             foreach (var (id, result) in results)
                 found[id] = result;
@@ -429,7 +510,7 @@ sealed class SalesforceVendor(SalesforceClient client, SalesforceMapping mapping
     }
 
     /// <summary>As many ids as fit into one query.</summary>
-    List<List<string>> Groups(IEnumerable<string> ids)
+    static List<List<string>> Groups(IEnumerable<string> ids, IReadOnlyList<string> fields)
     {
         List<List<string>> groups = [];
         var room = 0;
@@ -439,7 +520,7 @@ sealed class SalesforceVendor(SalesforceClient client, SalesforceMapping mapping
             if (length > room)
             {
                 groups.Add([]);
-                room = MaxQuery - Uri.EscapeDataString(string.Join(", ", mapping.Fields)).Length;
+                room = MaxQuery - Uri.EscapeDataString(string.Join(", ", fields)).Length;
             }
 
             groups[^1].Add(id);

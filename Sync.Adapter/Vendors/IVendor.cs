@@ -146,6 +146,12 @@ public abstract record VendorResult
         /// record that this one refers to. Null where it can only have been a matter of the moment.
         /// </summary>
         public Refused? IfThere { get; init; }
+
+        /// <summary>
+        /// The vendor shows neither the record nor its deletion: it may be hidden from our user as well. A vendor that tells
+        /// the two apart says so here, so that what is only hidden is not taken for deleted.
+        /// </summary>
+        public bool OutOfSight { get; init; }
     }
 
     /// <summary>The record no longer has the guard's version; nothing was written.</summary>

@@ -49,6 +49,7 @@ sealed partial class Round
     VendorResult _answer = Nothing;
     FindResult? _found;
     string? _mergedInto;
+    bool _outOfSight;
     VendorObject? _winner;
 
     static readonly VendorResult Nothing = new VendorResult.Gone();
@@ -122,6 +123,7 @@ sealed partial class Round
     bool Saw(out VendorObject? o)
     {
         o = null;
+        _outOfSight = _answer is VendorResult.Gone { OutOfSight: true };
         switch (_answer)
         {
             case VendorResult.Ok { Object: { Deleted: false } read }:
@@ -220,6 +222,7 @@ sealed partial class Round
             Gone = gone,
             Own = own is { Count: > 0 } ? own : null,
             Over = over is { Count: > 0 } ? over : null,
+            OutOfSight = gone && _outOfSight,
             Undelete = undelete,
             ReplacedBy = gone ? _winner?.ExternalId : null,
             ReplacedByCustomer = gone ? _winner?.CustomerId : null,

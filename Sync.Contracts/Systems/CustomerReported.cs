@@ -41,6 +41,13 @@ public sealed record CustomerReported
     /// <summary>The object is not there any more.</summary>
     public bool Gone { get; init; }
 
+    /// <summary>
+    /// With <see cref="Gone"/>: the vendor shows neither the object nor its deletion. It may only be hidden from the
+    /// integration user, so nobody concludes a deletion from it.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool OutOfSight { get; init; }
+
     /// <summary>Fields whose value was put there by a write of ours that is open or came late, with the golden value it wrote.</summary>
     public Dictionary<string, string?>? Own { get; init; }
 

@@ -37,5 +37,8 @@ static class RecordIds
 
     public static bool Same(string a, string b) => string.Equals(To18(a), To18(b), StringComparison.Ordinal);
 
+    /// <summary>An id whose checksum, where it has one, is right.</summary>
+    public static bool IsWhole(string id) => IsId(id) && To18(id[..15]) == To18(id);
+
     public static bool IsId(string? id) => id is { Length: 15 or 18 } && id.All(char.IsAsciiLetterOrDigit);
 }

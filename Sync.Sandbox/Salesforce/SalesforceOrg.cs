@@ -55,6 +55,12 @@ sealed partial class SalesforceOrg(int seed, TimeProvider clock)
     /// </summary>
     public Func<Account, int, SalesforceProblem?>? Flow { get; set; }
 
+    /// <summary>
+    /// What the org's sharing lets the integration user see; null is everything. What is hidden is in none of its answers,
+    /// the recycle bin's neither.
+    /// </summary>
+    public Func<Account, bool>? Sharing { get; set; }
+
     /// <summary>Told of every account as a write has left it, in that moment and under the org's lock.</summary>
     public Action<Account>? Written { get; set; }
 
@@ -215,6 +221,19 @@ sealed partial class SalesforceOrg(int seed, TimeProvider clock)
         }
     }
 
+    /// <summary>Empties the recycle bin of one record, as its 15 days do: afterwards nothing tells that it ever was.</summary>
+    public void Purge(string id)
+    {
+        lock (_gate)
+        {
+            var account = Known(id);
+            if (!account.IsDeleted)
+                throw new SalesforceProblem(400, "INVALID_ID_FIELD", "Entity is not in the recycle bin");
+            _byId.Remove(account.Id);
+            _inOrder.Remove(account);
+        }
+    }
+
     /// <summary>Out of the recycle bin again.</summary>
     public void Undelete(string id, Actor actor)
     {
@@ -283,7 +302,10 @@ sealed partial class SalesforceOrg(int seed, TimeProvider clock)
     {
         lock (_gate)
         {
-            var account = Live(id);
+            var account = Known(id);
+            if (!IsShared(account))
+                throw SalesforceProblem.NotFound();
+            account = Live(id);
             return (account.ToJson(version, fields), account.ETag, account.Modified);
         }
     }
@@ -297,6 +319,7 @@ sealed partial class SalesforceOrg(int seed, TimeProvider clock)
                 .. ids.Select(id =>
                     SalesforceId.Normalise(id) is { } full
                     && _byId.GetValueOrDefault(full) is { IsDeleted: false } account
+                    && IsShared(account)
                         ? (JsonNode)account.ToJson(version, fields)
                         : null
                 ),
@@ -309,7 +332,9 @@ sealed partial class SalesforceOrg(int seed, TimeProvider clock)
     {
         lock (_gate)
         {
-            var found = _inOrder.Where(account => (includeDeleted || !account.IsDeleted) && query.Matches(account));
+            var found = _inOrder.Where(account =>
+                (includeDeleted || !account.IsDeleted) && IsShared(account) && query.Matches(account)
+            );
             var all = query.Sort(found).Take(query.Limit ?? int.MaxValue).ToList();
             return (
                 new JsonArray([.. all.Skip(skip).Take(limit).Select(account => account.ToJson(version, query.Fields))]),
@@ -567,6 +592,8 @@ sealed partial class SalesforceOrg(int seed, TimeProvider clock)
 
     static SalesforceProblem Missing(string field) =>
         new(400, "REQUIRED_FIELD_MISSING", $"Required fields are missing: [{field}]", field);
+
+    bool IsShared(Account account) => Sharing?.Invoke(account) != false;
 
     Account Known(string id) =>
         SalesforceId.Normalise(id) is { } full && _byId.TryGetValue(full, out var account)

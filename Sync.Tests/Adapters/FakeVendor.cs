@@ -29,6 +29,7 @@ public sealed class FakeVendor(SystemMap map) : IVendor
         public bool Deleted { get; set; }
         public bool Subscribed { get; set; }
         public string? MergedInto { get; set; }
+        public bool Hidden { get; set; }
         public int Version { get; set; } = 1;
     }
 
@@ -187,6 +188,13 @@ public sealed class FakeVendor(SystemMap map) : IVendor
         }
     }
 
+    /// <summary>Somebody takes the record out of our user's sight, or back into it.</summary>
+    public void Hide(string id, bool hidden = true)
+    {
+        lock (_lock)
+            _rows[id].Hidden = hidden;
+    }
+
     public void Undelete(string id)
     {
         lock (_lock)
@@ -215,9 +223,10 @@ public sealed class FakeVendor(SystemMap map) : IVendor
             id => id,
             _ => "",
             id =>
-                _rows.TryGetValue(id, out var row) && !row.Deleted
+                _rows.TryGetValue(id, out var row) && row is { Deleted: false, Hidden: false }
                     ? new VendorResult.Ok(Seen(row))
-                    : new VendorResult.Gone { MergedInto = row?.MergedInto },
+                : row is { Hidden: true } ? new VendorResult.Gone { OutOfSight = true }
+                : new VendorResult.Gone { MergedInto = row?.MergedInto },
             cancellationToken
         );
 

@@ -218,6 +218,31 @@ public sealed class HintTests
     }
 
     [Fact]
+    public async Task An_object_that_is_only_out_of_sight_is_reported_as_that_by_a_look_and_by_a_command()
+    {
+        await using var frame = await Start();
+        var ext = await Made(frame, ("name", "Ada"));
+        frame.Vendor.Hide(ext);
+
+        var report = Assert.IsType<CustomerReported>(
+            Assert.Single(await After(frame, new Hint { ExternalId = ext, Kind = HintKind.Deleted }))
+        );
+        Assert.Equal((true, true), (report.Gone, report.OutOfSight));
+        var answer = await frame.Do(
+            Command(Operation.Update, Values(("name", "Cy")), expect: Values(("name", "Ada")), ext: ext)
+        );
+        Assert.Equal((Outcome.Gone, true, true), (answer.Outcome, answer.Gone, answer.OutOfSight));
+
+        frame.Vendor.Hide(ext, hidden: false);
+        var back = Assert.IsType<CustomerReported>(Assert.Single(await After(frame, Look(ext))));
+        Assert.Equal((false, false, "Ada"), (back.Gone, back.OutOfSight, back.Fields!["name"]));
+
+        frame.Vendor.Remove(ext);
+        var gone = Assert.IsType<CustomerReported>(Assert.Single(await After(frame, Look(ext))));
+        Assert.Equal((true, false), (gone.Gone, gone.OutOfSight));
+    }
+
+    [Fact]
     public async Task A_write_to_an_object_merged_into_another_says_so_too()
     {
         await using var frame = await Start();

@@ -348,6 +348,26 @@ public sealed class BrakeTests
     }
 
     [Fact]
+    public async Task An_object_that_is_out_of_sight_is_no_deletion_and_comes_back_by_itself()
+    {
+        await using var story = await Scenario.InStep();
+        var there = story.Report(Crm);
+
+        Assert.Null(await story.Send(there with { Gone = true, OutOfSight = true, Fields = null, IdOnObject = false }));
+
+        Assert.Equal(("Live", "deletion-held crm"), (story.State, story.Customer.Attention));
+        Assert.Equal(
+            "the object is out of sight there, and nothing tells that it was deleted",
+            story.Harness.Caught.Timeline.Last(t => t.Code == "deletion.held").Reason
+        );
+        Assert.Empty(story.TakePushes());
+
+        Assert.Null(await story.Send(there with { Obs = there.Obs + 1 }));
+        Assert.Equal(("Live", (string?)null), (story.State, story.Customer.Attention));
+        Assert.Empty(story.TakePushes());
+    }
+
+    [Fact]
     public async Task A_deletion_is_held_while_another_object_of_the_customer_is_parked()
     {
         await using var harness = await OrchestratorHarness.Start();

@@ -35,6 +35,9 @@ sealed record Report
     public IReadOnlyDictionary<string, string?>? Fields { get; init; }
     public bool Gone { get; init; }
 
+    /// <summary>Gone from sight: nothing tells whether it was deleted.</summary>
+    public bool OutOfSight { get; init; }
+
     /// <summary>Fields whose value was put there by a write of ours that is open or came late, with the golden value written.</summary>
     public IReadOnlyDictionary<string, string?> Own { get; init; } = None;
     public IReadOnlyDictionary<string, Overwritten> Over { get; init; } = new Dictionary<string, Overwritten>();
@@ -70,6 +73,7 @@ sealed record Report
             Reason = report.Reason,
             Fields = report.Gone ? null : report.Fields,
             Gone = report.Gone,
+            OutOfSight = report is { Gone: true, OutOfSight: true },
             Own = report.Own ?? None,
             Over = report.Over ?? [],
             Undelete = report.Undelete,

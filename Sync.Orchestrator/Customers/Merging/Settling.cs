@@ -70,11 +70,12 @@ static class Settling
     }
 
     /// <summary>
-    /// A deletion seen in a system. A vendor's is held where too many come at once or where another object may have taken the
-    /// place; a product that is only read cannot follow one, so there it always waits for a person. An object that the vendor
-    /// merged into another was not deleted by anybody: the customer goes with the one that is left, if nobody else has that.
-    /// While it carries no id it may be about to become another customer's, and two with one object would never end; so it
-    /// is the object that is asked, and the deletion waits for its answer.
+    /// A deletion seen in a system. A vendor's is held where too many come at once, where another object may have taken the
+    /// place, or where the object may only be hidden from us; a product that is only read cannot follow one, so there it
+    /// always waits for a person. An object that the vendor merged into another was not deleted by anybody: the customer
+    /// goes with the one that is left, if nobody else has that. While it carries no id it may be about to become another
+    /// customer's, and two with one object would never end; so it is the object that is asked, and the deletion waits for
+    /// its answer.
     /// </summary>
     static Decision OnGone(CustomerSync sync, Report report, Rules rules, Moment moment, Vanished? vanished)
     {
@@ -124,7 +125,8 @@ static class Settling
         // Counted in any case: a brake that is on stays on until deletions become few again.
         var tooMany = vanished?.IsTooMany() == true;
         var why =
-            report.ReplacedBy is not null ? $"merged into an object of customer {report.ReplacedByCustomer}"
+            report.OutOfSight ? "the object is out of sight there, and nothing tells that it was deleted"
+            : report.ReplacedBy is not null ? $"merged into an object of customer {report.ReplacedByCustomer}"
             : rules.OneWay ? "the product is only read and cannot follow"
             : vanished?.HasDuplicate == true ? "another object of this customer is parked and may have taken the place"
             : tooMany || rules.DeletionBrake(name, moment.Now) ? "many objects vanished there at once"

@@ -96,6 +96,15 @@ sealed class SalesforceBench : IDisposable
             $$"""[ { "message": "{{message}}", "errorCode": "{{code}}", "fields": [ {{fields}} ] } ]"""
         );
 
+    /// <summary>Of the recycle bin, about what a read did not find.</summary>
+    public static bool IsLook(SentRequest request) =>
+        request.Uri.AbsolutePath == "/services/data/v66.0/queryAll"
+        && Uri.UnescapeDataString(request.Uri.Query).Contains("MasterRecordId", StringComparison.Ordinal);
+
+    /// <summary>A query's answer.</summary>
+    public static string Rows(params string[] records) =>
+        $$"""{ "totalSize": {{records.Length}}, "done": true, "records": [ {{string.Join(", ", records)}} ] }""";
+
     public static HttpResponseMessage SessionEnded(string message = "Session expired or invalid") =>
         Error(401, "INVALID_SESSION_ID", message);
 

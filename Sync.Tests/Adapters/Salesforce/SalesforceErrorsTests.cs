@@ -1,5 +1,6 @@
 using Sync.Adapter.Vendors;
 using Sync.Salesforce.Adapter;
+using Sync.Salesforce.Adapter.Client;
 using Sync.Tests.Support;
 
 namespace Sync.Tests.Adapters.Salesforce;
@@ -195,10 +196,9 @@ public sealed class SalesforceErrorsTests
     {
         using var bench = new SalesforceBench(_ => SalesforceBench.Error(404, "ENTITY_IS_DELETED"));
 
-        Assert.IsType<VendorResult.Gone>(await bench.ReadOne());
         Assert.IsType<VendorResult.Gone>(await bench.UpdateOne(("phone", "1")));
         Assert.IsType<VendorResult.Gone>(await bench.DeleteOne());
-        Assert.Equal(3, bench.Calls.Count);
+        Assert.Equal(2, bench.Calls.Count);
     }
 
     [Fact]
@@ -207,15 +207,90 @@ public sealed class SalesforceErrorsTests
         using var bench = new SalesforceBench(request =>
             StubHttp.Json(
                 200,
-                request.Method == "GET"
-                    ? SalesforceBench.Record(members: "\"IsDeleted\": true")
+                SalesforceBench.IsLook(request)
+                        ? SalesforceBench.Rows(
+                            SalesforceBench.Record(members: "\"IsDeleted\": true, \"MasterRecordId\": null"),
+                            SalesforceBench.Record("001000000000002AAA", "\"IsDeleted\": true")
+                        )
+                    : request.Method == "GET" ? SalesforceBench.Record(members: "\"IsDeleted\": true")
                     : $"[ {SalesforceBench.Record(members: "\"IsDeleted\": true")}, null ]"
             )
         );
 
-        Assert.IsType<VendorResult.Gone>(await bench.ReadOne());
+        Assert.Equal(new VendorResult.Gone { Calls = 2 }, await bench.ReadOne());
         var many = await bench.Vendor.Read([SalesforceBench.Id, "001000000000002AAA"], CancellationToken.None);
-        Assert.All(many, r => Assert.IsType<VendorResult.Gone>(r));
+        Assert.All(many, r => Assert.Equal(new VendorResult.Gone { Calls = 1 }, r));
+    }
+
+    /// <summary>One look for all that a read did not find, whatever the read said of them.</summary>
+    [Theory]
+    [InlineData("ENTITY_IS_DELETED")]
+    [InlineData("NOT_FOUND")]
+    public async Task What_a_read_does_not_find_is_deleted_merged_or_out_of_sight(string code)
+    {
+        string[] ids = [.. Enumerable.Range(1, 4).Select(i => RecordIds.To18($"00100000000000{i}"))];
+        var winner = RecordIds.To18("001000000000009");
+        using var bench = new SalesforceBench(request =>
+            SalesforceBench.IsLook(request)
+                ? StubHttp.Json(
+                    200,
+                    SalesforceBench.Rows(
+                        SalesforceBench.Record(ids[1], "\"IsDeleted\": true, \"MasterRecordId\": null"),
+                        SalesforceBench.Record(ids[2], $"\"IsDeleted\": true, \"MasterRecordId\": \"{winner}\"")
+                    )
+                )
+            : request.Method == "GET" ? SalesforceBench.Error(404, code)
+            : StubHttp.Json(200, $"[ {SalesforceBench.Record(ids[0])}, null, null, null ]")
+        );
+
+        var many = await bench.Vendor.Read(ids, CancellationToken.None);
+
+        Assert.IsType<VendorResult.Ok>(many[0]);
+        Assert.Equal((null, false), Told(many[1]));
+        Assert.Equal((winner, false), Told(many[2]));
+        Assert.Equal((null, true), Told(many[3]));
+        var look = Uri.UnescapeDataString(bench.Calls[^1].Uri.Query);
+        Assert.Equal(2, bench.Calls.Count);
+        Assert.Contains($"IN ('{ids[1]}', '{ids[2]}', '{ids[3]}')", look, StringComparison.Ordinal);
+        Assert.Equal((null, false), Told(await bench.ReadOne(ids[1])));
+        Assert.Equal((winner, false), Told(await bench.ReadOne(ids[2])));
+        Assert.Equal((null, true), Told(await bench.ReadOne(ids[3])));
+
+        static (string?, bool) Told(VendorResult result) =>
+            Assert.IsType<VendorResult.Gone>(result) is var gone ? (gone.MergedInto, gone.OutOfSight) : default;
+    }
+
+    [Theory]
+    [InlineData(503, "SERVER_UNAVAILABLE", FailureClass.Retry)]
+    [InlineData(404, "NOT_FOUND", FailureClass.PauseAll)]
+    public async Task Nothing_is_concluded_where_the_look_into_the_recycle_bin_fails(
+        int status,
+        string code,
+        FailureClass expected
+    )
+    {
+        using var bench = new SalesforceBench(request =>
+            SalesforceBench.IsLook(request) ? SalesforceBench.Error(status, code)
+            : request.Method == "GET" ? SalesforceBench.Error(404, "NOT_FOUND")
+            : StubHttp.Json(200, $"[ {SalesforceBench.Record()}, null ]")
+        );
+
+        Assert.Equal(expected, Assert.IsType<VendorResult.Failed>(await bench.ReadOne()).Class);
+        var many = await bench.Vendor.Read([SalesforceBench.Id, "001000000000002AAA"], CancellationToken.None);
+        Assert.IsType<VendorResult.Ok>(many[0]);
+        Assert.Equal(expected, Assert.IsType<VendorResult.Failed>(many[1]).Class);
+    }
+
+    /// <summary>Salesforce refuses a whole query for one of these.</summary>
+    [Theory]
+    [InlineData("nonsense")]
+    [InlineData("001000000000001AAB")]
+    public async Task What_is_no_id_is_not_looked_for(string id)
+    {
+        using var bench = new SalesforceBench(_ => SalesforceBench.Error(404, "NOT_FOUND"));
+
+        Assert.IsType<VendorResult.Gone>(await bench.ReadOne(id));
+        Assert.Single(bench.Calls);
     }
 
     [Fact]
@@ -227,10 +302,6 @@ public sealed class SalesforceErrorsTests
                 : SalesforceBench.Error(404, "NOT_FOUND")
         );
 
-        var read = await bench.ReadOne();
-
-        Assert.IsType<VendorResult.Gone>(read);
-        Assert.Equal(2, read.Calls);
         Assert.IsType<VendorResult.Gone>(await bench.UpdateOne(("phone", "1")));
         Assert.IsType<VendorResult.Gone>(await bench.DeleteOne());
     }
@@ -254,16 +325,17 @@ public sealed class SalesforceErrorsTests
     public async Task A_record_that_was_not_found_and_then_was_is_tried_again()
     {
         using var bench = new SalesforceBench(request =>
-            request.Uri.AbsolutePath == SalesforceBench.Retrieve
-                ? StubHttp.Json(200, $"[ {SalesforceBench.Record()} ]")
-                : SalesforceBench.Error(404, "NOT_FOUND")
+            request.Uri.AbsolutePath == SalesforceBench.Retrieve ? StubHttp.Json(200, $"[ {SalesforceBench.Record()} ]")
+            : SalesforceBench.IsLook(request)
+                ? StubHttp.Json(200, SalesforceBench.Rows(SalesforceBench.Record(members: "\"IsDeleted\": false")))
+            : SalesforceBench.Error(404, "NOT_FOUND")
         );
 
         Assert.Equal(
             FailureClass.Retry,
             Assert.IsType<VendorResult.Failed>(await bench.UpdateOne(("phone", "1"))).Class
         );
-        Assert.IsType<VendorResult.Ok>(await bench.ReadOne());
+        Assert.Equal(FailureClass.Retry, Assert.IsType<VendorResult.Failed>(await bench.ReadOne()).Class);
     }
 
     /// <summary>A flow that fills a lookup with an id of another org answers as a record that is not there does.</summary>

@@ -53,7 +53,7 @@ public sealed class SalesforceInwardTests
             r => r is { Gone: true, CustomerId: "c-2" },
             "the merge is the end of the loser"
         );
-        Assert.Equal(other, merged.ExternalId);
+        Assert.Equal((other, ext, "c-1"), (merged.ExternalId, merged.ReplacedBy, merged.ReplacedByCustomer));
         Assert.DoesNotContain(stage.Logs.Lines, l => l.Text.Contains("bob@x.org", StringComparison.Ordinal));
     }
 
@@ -83,6 +83,40 @@ public sealed class SalesforceInwardTests
         stage.Edit(ext, """{ "Phone": "+4622" }""");
         await stage.Message<CustomerReported>(r => r.Fields?["phone"] == "+4622", "the stream goes on");
         Assert.Equal(1, await stage.Count("feed_gap"));
+    }
+
+    /// <summary>A security review takes View All from the integration user, and the next scan misses what others own.</summary>
+    [Fact]
+    public async Task What_the_integration_user_may_not_see_any_more_is_reported_as_out_of_sight()
+    {
+        await using var stage = await SalesforceStage.Start();
+        await stage.RunAll();
+        var hidden = (await stage.Created("c-1", ("name", "Ada"))).ExternalId!;
+        var purged = (await stage.Created("c-2", ("name", "Bob"))).ExternalId!;
+        var deleted = (await stage.Created("c-3", ("name", "Cy"))).ExternalId!;
+        await stage.Settled();
+
+        await stage.Sandbox.Host.AddFault(
+            new() { Vendor = "salesforce-events", Kind = Sync.Sandbox.Faults.FaultKind.Down }
+        );
+        stage.Org.Sharing = account => account.Id != hidden;
+        stage.Org.Delete(purged, SalesforceOrg.Human);
+        stage.Org.Purge(purged);
+        stage.Org.Delete(deleted, SalesforceOrg.Human);
+        stage.Org.Events.Expire();
+        await stage.Sandbox.Host.ClearFaults();
+
+        Assert.True((await Gone("c-1")).OutOfSight);
+        Assert.True((await Gone("c-2")).OutOfSight);
+        Assert.False((await Gone("c-3")).OutOfSight);
+
+        stage.Org.Sharing = null;
+        stage.Edit(hidden, """{ "Phone": "+4611" }""");
+        var back = await stage.Message<CustomerReported>(r => r.Fields?["phone"] == "+4611", "it is in sight again");
+        Assert.False(back.OutOfSight);
+
+        Task<CustomerReported> Gone(string customer) =>
+            stage.Message<CustomerReported>(r => r.Gone && r.CustomerId == customer, $"{customer} is missed");
     }
 
     [Fact]

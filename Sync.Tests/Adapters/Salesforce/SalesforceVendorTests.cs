@@ -296,6 +296,8 @@ public sealed class SalesforceVendorTests
     {
         using var bench = new SalesforceBench(request =>
         {
+            if (SalesforceBench.IsLook(request))
+                return StubHttp.Json(200, SalesforceBench.Rows());
             using var body = JsonDocument.Parse(request.Body);
             var ids = body.RootElement.GetProperty("ids").EnumerateArray().Select(i => i.GetString()!);
             return StubHttp.Json(
@@ -309,7 +311,8 @@ public sealed class SalesforceVendorTests
             CancellationToken.None
         );
 
-        Assert.Equal($"POST {SalesforceBench.Retrieve}", Assert.Single(bench.Calls).Target);
+        Assert.Equal($"POST {SalesforceBench.Retrieve}", bench.Calls[0].Target);
+        Assert.True(SalesforceBench.IsLook(Assert.Single(bench.Calls.Skip(1))));
         Assert.Equal("0015g00000AbCdE", Assert.IsType<VendorResult.Ok>(results[0]).ExternalId);
         Assert.Equal(AccountId(2), Assert.IsType<VendorResult.Ok>(results[1]).ExternalId);
         Assert.Equal("0015g00000AbCdEAAV", Assert.IsType<VendorResult.Ok>(results[2]).ExternalId);
