@@ -284,6 +284,25 @@ public sealed class LifeTests
         Assert.Empty(story.Take());
     }
 
+    /// <summary>
+    /// Only a feed that saw the deletion itself can say "undeleted". After a restart it cannot, and the account was deleted
+    /// again as often as a person took it out of the bin.
+    /// </summary>
+    [Fact]
+    public async Task An_object_that_went_away_and_stands_there_again_waits_for_a_person_whoever_tells_of_it()
+    {
+        await using var story = await Scenario.InStep();
+        await story.Deleted();
+        await story.AnswerAll();
+        story.Take();
+
+        Assert.Null(await story.Send(story.Report(Crm)));
+
+        Assert.Equal("Removed", story.State);
+        Assert.Equal("undeleted crm", story.Customer.Attention);
+        Assert.Empty(story.Take());
+    }
+
     [Fact]
     public async Task A_held_deletion_asks_nobody_for_anything_until_it_is_released()
     {

@@ -30,6 +30,8 @@ static class Settling
         system.Obs = report.Obs;
         if (report.Gen > system.Gen)
             TakeGeneration(system, report, decision);
+        // Said before the report may bring another object: the one that went away.
+        var lost = system.Gone ? system.Ext : null;
         if (report.Ext is not null && !Links(sync, system, report, decision))
         {
             decision.Facts = Facts.Dropped;
@@ -65,7 +67,7 @@ static class Settling
         if (report.Gone)
             decision.With(OnGone(sync, report, rules, moment, vanished));
         else if (report.Fields is not null)
-            IsThere(sync, system, report, rules, decision);
+            IsThere(sync, system, report, lost, rules, decision);
         return decision;
     }
 
@@ -332,8 +334,19 @@ static class Settling
         decision.Facts |= Facts.Forget;
     }
 
-    /// <summary>The object stands there. Where it counted as gone, somebody, or a late write of ours, brought it back.</summary>
-    static void IsThere(CustomerSync sync, SystemState system, Report report, Rules rules, Decision decision)
+    /// <summary>
+    /// The object stands there. Where it counted as gone, somebody, or a late write of ours, brought it back. A late create
+    /// of ours is always another object: the very one that went away was brought back by a person, also when no feed says
+    /// so, which only one that saw the deletion itself can.
+    /// </summary>
+    static void IsThere(
+        CustomerSync sync,
+        SystemState system,
+        Report report,
+        string? lost,
+        Rules rules,
+        Decision decision
+    )
     {
         if (!system.Gone)
             return;
@@ -360,7 +373,7 @@ static class Settling
             system.Brake = BrakeReasons.Recreated;
             decision.Notes.Add(new Note(Codes.Recreated, report.System));
         }
-        else if (report.Undelete)
+        else if (report.Undelete || (lost is not null && report.Ext == lost))
         {
             system.Brake = BrakeReasons.Undeleted;
             decision.Notes.Add(new Note(Codes.Undeleted, report.System));
