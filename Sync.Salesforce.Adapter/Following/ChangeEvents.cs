@@ -60,6 +60,7 @@ sealed class ChangeEvents(
             yield break;
         }
 
+        FormerValues former = new();
         var opened = time.GetTimestamp();
         using var stream = await Subscribe(from, cancellationToken);
         while (true)
@@ -94,7 +95,7 @@ sealed class ChangeEvents(
             }
 
             client.Accepted();
-            var page = await Page(answer, from, organization, cancellationToken);
+            var page = await Page(answer, from, organization, former, cancellationToken);
             from = page.Next;
             yield return page.Page;
 
@@ -155,6 +156,7 @@ sealed class ChangeEvents(
         FetchResponse answer,
         EventCursor? from,
         string organization,
+        FormerValues former,
         CancellationToken cancellationToken
     )
     {
@@ -165,10 +167,11 @@ sealed class ChangeEvents(
         foreach (var item in answer.Events)
         {
             var (told, at) = await Read(item, cancellationToken);
-            hints.AddRange(told.Hints);
+            hints.AddRange(told.Hints.Select(h => (h.Id, former.Tell(h.Hint, at))));
             newest = at > newest || newest is null ? at ?? newest : newest;
             if (told.Gap is null)
                 continue;
+            former.Forget();
             log.EventTellsNothing(told.Gap, item.Event?.Id, item.Event?.SchemaId);
             (gap, torn) = (gap ?? told.Gap, at ?? torn);
         }

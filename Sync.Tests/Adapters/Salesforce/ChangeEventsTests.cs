@@ -75,6 +75,32 @@ public sealed class ChangeEventsTests
         );
     }
 
+    /// <summary>A list of writes has no If-Match: an edit between our read and our write is told by the event before ours.</summary>
+    [Fact]
+    public async Task Our_own_change_says_what_it_replaced_as_far_as_the_stream_told()
+    {
+        await using var bench = await FeedBench.Start();
+        var id = bench.Create("""{ "Name": "Ada", "Phone": "+45" }""");
+        var second = bench.Create("""{ "Name": "Bob", "Phone": "+45" }""");
+        await using var follow = bench.Follow(await bench.Now());
+
+        bench.Edit(id, """{ "Phone": "+46", "BillingCity": "Lund" }""");
+        bench.Edit(second, """{ "Phone": "+40" }""");
+        bench.Edit(id, $$"""{ "Phone": "+47", "Name": "Ann", "Sync_Command__c": "{{Command}}" }""", Integration);
+        bench.Edit(id, """{ "Phone": "+48" }""");
+        bench.Org.Announce(Header("GAP_UPDATE"), [id]);
+        bench.Edit(
+            id,
+            """{ "Phone": "+49", "Sync_Command__c": "99999999-2222-3333-4444-555555555555" }""",
+            Integration
+        );
+        var hints = await follow.Hints(6);
+
+        // The name that it replaced was told before the stream began, and after a gap nothing is known.
+        Assert.Equal(new Dictionary<string, string?> { ["phone"] = "+46" }, hints[2].Previous);
+        Assert.All(hints.Where(h => h != hints[2]), h => Assert.Null(h.Previous));
+    }
+
     [Fact]
     public async Task Our_id_put_there_or_taken_away_by_somebody_else_is_always_reported()
     {
