@@ -77,9 +77,12 @@ sealed class SalesforceOptions : IValidatableObject
     [Range(1, 86_400, ErrorMessage = "must be 1 to 86400")]
     public int? SweepSeconds { get; set; }
 
-    /// <summary>How far a sweep begins before the end of the last one, for transactions that were open then.</summary>
+    /// <summary>
+    /// How far a sweep begins before the end of the last one, for transactions that were open then: a call may run ten
+    /// minutes in Salesforce, and what it wrote shows only then, with the time at which it was written.
+    /// </summary>
     [Range(0, 86_400, ErrorMessage = "must be 0 to 86400")]
-    public int SweepOverlapSeconds { get; set; } = 300;
+    public int SweepOverlapSeconds { get; set; } = 900;
 
     public bool UsesJwt => JwtKeyFile.Length > 0;
 

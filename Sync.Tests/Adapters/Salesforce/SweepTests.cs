@@ -103,13 +103,13 @@ public sealed class SweepTests
     {
         await using var bench = await FeedBench.Start(frozen: true);
         var cursor = await Now(bench);
-        bench.Sandbox.Clock.Advance(10 * Minute);
+        bench.Sandbox.Clock.Advance(20 * Minute);
         bench.Create("""{ "Name": "first" }""");
         var swept = await Sweep(bench, cursor);
 
-        // Its time is older than what was swept.
+        // Its time is older than what was swept, by more than the ten minutes that a call of Salesforce may run.
         bench.Sandbox.Clock.AutoAdvanceAmount = TimeSpan.Zero;
-        bench.Sandbox.Clock.AdjustTime(bench.Sandbox.Clock.GetUtcNow() - TimeSpan.FromMinutes(4));
+        bench.Sandbox.Clock.AdjustTime(bench.Sandbox.Clock.GetUtcNow() - TimeSpan.FromMinutes(12));
         var late = bench.Create("""{ "Name": "late" }""");
         var next = await Sweep(bench, Last(swept));
 
