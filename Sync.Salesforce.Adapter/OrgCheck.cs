@@ -133,6 +133,8 @@ sealed class OrgCheck(
                 yield return fault;
             else if (org.Fields[map.To].Length is > 0 and var length && map.Max > length)
                 yield return $"{place}: \"max\" is {map.Max}; {map.To} of this org holds {length} characters";
+            if (HasPicklist(map.To) && org.Fields.ContainsKey($"{map.To}Code"))
+                yield return $"{place}: this org takes states and countries from picklists, and {map.To} refuses what is no label of its list; map {map.To}Code instead, with \"max\" 10";
         }
 
         HashSet<string> written = new(system.Fields.Values.Select(f => f.To), StringComparer.OrdinalIgnoreCase);
@@ -141,6 +143,10 @@ sealed class OrgCheck(
             if (Own.All(own => own.Field != field.Name))
                 yield return $"Salesforce: the org requires {field.Name} of every new {org.Name}, and no path is mapped to it; map one, or give it a default";
         }
+
+        // Only where the org has switched the picklists on do these have a code beside them.
+        static bool HasPicklist(string field) =>
+            field is "BillingState" or "BillingCountry" or "ShippingState" or "ShippingCountry";
 
         static string? Writable(ObjectDescription org, string name, string place) =>
             org.Fields.GetValueOrDefault(name) is not { } field

@@ -75,6 +75,11 @@ public sealed class OrgCheckTests
             { "accounts to read alone", o => o["updateable"] = false, "may not change an Account" },
             { "no new accounts", o => o["createable"] = false, "may not create an Account" },
             { "no deletion", o => o["deletable"] = false, "may not delete an Account" },
+            {
+                "countries from a picklist",
+                o => Add(o, "BillingCountryCode", required: false),
+                "salesforce: address.country: this org takes states and countries from picklists"
+            },
             { "a field that the org requires", o => Add(o, "Region__c"), "requires Region__c of every new Account" },
         };
 
@@ -219,8 +224,8 @@ public sealed class OrgCheckTests
         Field(org, name)[member] = value;
     }
 
-    static void Add(JsonObject org, string name) =>
-        org["fields"]!.AsArray().Add(new AccountField(name, name, "string", 10) { Required = true }.Describe());
+    static void Add(JsonObject org, string name, bool required = true) =>
+        org["fields"]!.AsArray().Add(new AccountField(name, name, "string", 10) { Required = required }.Describe());
 
     static SalesforceClient Client(SandboxHost sandbox) =>
         new(
