@@ -62,15 +62,15 @@ sealed class SalesforceVendor(SalesforceClient client, SalesforceMapping mapping
                 cancellationToken
             );
 
+        if (!results.Any(r => r is VendorResult.Gone))
+            return results;
+
         // What is no id of Salesforce's names no record, and one such would have the query refused for all.
         var missing = externalIds
             .Where((id, i) => results[i] is VendorResult.Gone && RecordIds.IsWhole(id))
             .Select(RecordIds.To18)
             .Distinct(StringComparer.Ordinal)
             .ToList();
-        if (missing.Count == 0)
-            return results;
-
         var looks = await Task.WhenAll(
             Groups(missing, LookFields).Select(group => InRecycleBin(group, cancellationToken))
         );
@@ -79,13 +79,14 @@ sealed class SalesforceVendor(SalesforceClient client, SalesforceMapping mapping
         [
             .. results.Select(
                 (result, i) =>
-                    result is VendorResult.Gone && told.TryGetValue(RecordIds.To18(externalIds[i]), out var look)
+                    result is not VendorResult.Gone gone ? result
+                    : told.TryGetValue(RecordIds.To18(externalIds[i]), out var look)
                         ? look with
                         {
                             Calls = result.Calls + look.Calls,
                             RequestId = look.RequestId ?? result.RequestId,
                         }
-                        : result
+                    : gone with { OutOfSight = true }
             ),
         ];
     }

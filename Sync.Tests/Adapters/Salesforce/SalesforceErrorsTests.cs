@@ -289,7 +289,7 @@ public sealed class SalesforceErrorsTests
     {
         using var bench = new SalesforceBench(_ => SalesforceBench.Error(404, "NOT_FOUND"));
 
-        Assert.IsType<VendorResult.Gone>(await bench.ReadOne(id));
+        Assert.True(Assert.IsType<VendorResult.Gone>(await bench.ReadOne(id)).OutOfSight);
         Assert.Single(bench.Calls);
     }
 
