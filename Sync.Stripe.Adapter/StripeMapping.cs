@@ -114,7 +114,7 @@ sealed class StripeMapping
             CustomerId = CustomerIdIn(customer.Metadata?.GetValueOrDefault(CustomerIdKey)),
             Stamp = Guid.TryParse(customer.Metadata?.GetValueOrDefault(StampKey), out var stamp) ? stamp : null,
             LastModifiedByUs = fresh,
-            CreatedByUs = created,
+            CreatedByUs = created ? true : null,
             Deleted = customer.Deleted ?? false,
         };
 

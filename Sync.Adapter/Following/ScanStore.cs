@@ -435,16 +435,16 @@ sealed class ScanStore(
         CancellationToken cancellationToken
     )
     {
-        Dictionary<string, (Dictionary<string, string?>? Last, bool Idle, bool Found)> known = [];
+        Dictionary<string, (Dictionary<string, string?>? Last, string? CustomerId, bool Idle, bool Found)> known = [];
         await using (
             var command = LinkStore.Command(
                 connection,
                 $"""
-                select ext, case when version >= (select version from {_s}.link_start) then last end,
+                select ext, case when version >= (select version from {_s}.link_start) then last end, lane,
                        taken_by is null and due_at is null, false
                   from {_s}.link where ext = any($1)
                 union all
-                select substr(lane, $3), null, taken_by is null and due_at is null, found
+                select substr(lane, $3), null, null, taken_by is null and due_at is null, found
                   from {_s}.link where lane = any($2) and ext is null
                 """,
                 [
@@ -463,8 +463,9 @@ sealed class ScanStore(
                         rows.IsDBNull(1)
                             ? null
                             : JsonSerializer.Deserialize(rows.GetString(1), RowJson.Default.DictionaryStringString),
-                        rows.GetBoolean(2),
-                        rows.GetBoolean(3)
+                        rows.IsDBNull(2) ? null : Lanes.CustomerId(rows.GetString(2)),
+                        rows.GetBoolean(3),
+                        rows.GetBoolean(4)
                     )
                 );
         }
@@ -476,7 +477,8 @@ sealed class ScanStore(
         foreach (var o in objects)
         {
             var isKnown = known.TryGetValue(o.ExternalId, out var link);
-            var equal = !o.Deleted && link.Last is { } last && Says(o, last);
+            var hasOurId = link.CustomerId is null || o.CustomerId == link.CustomerId;
+            var equal = !o.Deleted && link.Last is { } last && Says(o, last) && hasOurId;
             var nobodys = !isKnown || link.Found;
             if (nobodys)
                 unknown++;
@@ -489,7 +491,7 @@ sealed class ScanStore(
             // What was there before Sync came waits for an import, or for a change of its own.
             var wasHere = isStranger && !isKnown && (isFirst || strangers.Contains(o.ExternalId));
             if (!wasHere && !(isKnown && link.Idle && (equal || saidBefore)))
-                hints.Add((HintId(scan, o.ExternalId), HintOf(o)));
+                hints.Add((HintId(scan, o.ExternalId), HintOf(o, hasOurId)));
         }
 
         return (hints, differing, unknown);
@@ -519,13 +521,14 @@ sealed class ScanStore(
             o.Fields.TryGetValue(path, out var value) && last.TryGetValue(path, out var known) && value == known
         );
 
-    static Hint HintOf(VendorObject o) =>
+    static Hint HintOf(VendorObject o, bool hasOurId) =>
         o.Deleted
             ? new() { ExternalId = o.ExternalId, Kind = HintKind.Deleted }
             : new()
             {
                 ExternalId = o.ExternalId,
-                Kind = HintKind.Updated,
+                // Fields that are as reported would end it before anybody looked.
+                Kind = hasOurId ? HintKind.Updated : HintKind.Look,
                 CustomerId = o.CustomerId,
                 Fields = o.Fields,
             };

@@ -40,6 +40,9 @@ sealed record LedgerEntry
 
     public bool IsOpen => State == LedgerState.Open;
 
+    /// <summary>It asked for a record to be made, which is known also when the values are dropped.</summary>
+    public bool IsCreate => Hashes.Count > 0 && Hashes.Values.All(h => h.Expected is null);
+
     public bool IsSuspect(DateTimeOffset now) => SuspectUntil > now;
 
     /// <summary>Whether <paramref name="held"/> is what the system holds once this command has written the field.</summary>

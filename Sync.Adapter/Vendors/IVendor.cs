@@ -80,7 +80,8 @@ public sealed record VendorObject
     /// <summary>Whether our own user made the last change, as far as the vendor tells.</summary>
     public bool LastModifiedByUs { get; init; }
 
-    public bool CreatedByUs { get; init; }
+    /// <summary>Whether our own user made the record; null where the vendor does not tell, and the ledger must know.</summary>
+    public bool? CreatedByUs { get; init; }
 
     /// <summary>The vendor's version of the record, for a conditional write.</summary>
     public string? Guard { get; init; }

@@ -133,7 +133,7 @@ sealed partial class Round
                     System = _rules.System,
                     CustomerId = Link.CustomerId,
                     ExternalId = ext,
-                    Ours = o.CreatedByUs,
+                    Ours = o.CreatedByUs ?? (o.Stamp is { } stamp && Entry(stamp) is { IsCreate: true }),
                 }
             );
         }

@@ -176,8 +176,10 @@ sealed partial class Round
     Dictionary<string, string?> Mapped(VendorObject o) =>
         _rules.Map.Fields.Keys.ToDictionary(path => path, path => o.Fields[path]);
 
+    // Our id on the object is what it is found by after a restore; the saga asks for it until a report shows it.
     bool DiffersFromLast(VendorObject o) =>
         Link.Last is not { } last
+        || o.CustomerId != Link.CustomerId
         || _rules.Map.Fields.Keys.Any(path => !last.TryGetValue(path, out var value) || value != o.Fields[path]);
 
     // ---- what is reported ----

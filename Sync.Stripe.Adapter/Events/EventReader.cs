@@ -153,7 +153,14 @@ sealed class EventReader(StripeMapping mapping, string environment)
             new()
             {
                 ExternalId = externalId,
-                Kind = type == "customer.created" ? HintKind.Created : HintKind.Updated,
+                Kind =
+                    type == "customer.created" ? HintKind.Created
+                    // That our id was taken off or changed stands in no mapped field.
+                    : previous is { } old
+                    && StripeMapping.CustomerIdOf(old) is { } was
+                    && StripeMapping.CustomerIdOf(customer) != was
+                        ? HintKind.Look
+                    : HintKind.Updated,
                 CustomerId = StripeMapping.CustomerIdOf(customer),
                 Fields = fields,
                 Previous = previous is { } p ? mapping.PreviousOf(p) : null,

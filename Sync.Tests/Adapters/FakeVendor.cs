@@ -18,6 +18,9 @@ public sealed class FakeVendor(SystemMap map) : IVendor
     readonly List<Action> _late = [];
     int _ids;
 
+    /// <summary>Whether a record says who made it.</summary>
+    public bool TellsWhoMade { get; set; } = true;
+
     public sealed class Row
     {
         public required string Id { get; init; }
@@ -464,7 +467,7 @@ public sealed class FakeVendor(SystemMap map) : IVendor
             _ => new(FailureClass.Retry, "timeout", "no answer", Definite: false),
         };
 
-    static VendorObject Seen(Row row) =>
+    VendorObject Seen(Row row) =>
         new()
         {
             ExternalId = row.Id,
@@ -472,7 +475,7 @@ public sealed class FakeVendor(SystemMap map) : IVendor
             CustomerId = row.CustomerId,
             Stamp = row.Stamp,
             LastModifiedByUs = row.ByUs,
-            CreatedByUs = row.MadeByUs,
+            CreatedByUs = TellsWhoMade ? row.MadeByUs : null,
             Guard = row.Version.ToString(),
             Deleted = row.Deleted,
         };

@@ -309,6 +309,45 @@ public sealed class HintTests
         Assert.Equal(ext, await frame.OfLink<string>("ext"));
     }
 
+    /// <summary>A create of ours that landed late may be deleted with its customer, so whose it is must be known.</summary>
+    [Theory]
+    [InlineData(true, true)]
+    [InlineData(true, false)]
+    [InlineData(false, false)]
+    public async Task A_vendor_that_does_not_tell_who_made_a_second_object_is_asked_by_its_stamp(bool made, bool updated)
+    {
+        await using var frame = await Start();
+        frame.Vendor.TellsWhoMade = false;
+        var ext = await Made(frame, ("name", "Ada"));
+        if (updated)
+            await frame.Do(Command(Operation.Update, Values(("name", "Bob")), Values(("name", "Ada"))));
+        // Some attempt had no answer, else nothing could land late.
+        await frame.Database.Execute($"update {frame.Schema}.ledger set suspect_until = now() + interval '1 hour'");
+        var first = frame.Vendor.Live.Single(r => r.Id == ext).Stamp;
+        var copy = frame.Vendor.Make(Customer, ("name", "Ada"));
+        frame.Vendor.Live.Single(r => r.Id == copy).Stamp = made ? first : Guid.NewGuid();
+
+        var duplicate = Assert.IsType<ObjectDuplicated>(Assert.Single(await After(frame, Look(copy))));
+
+        // A person who copies our record copies the stamp of its last update, too.
+        Assert.Equal(made && !updated, duplicate.Ours);
+    }
+
+    /// <summary>Somebody took our id off the object: the fields are as reported, and still there is news.</summary>
+    [Theory]
+    [InlineData(null)]
+    [InlineData("c-9")]
+    public async Task An_object_that_lost_our_id_is_news_though_its_fields_are_as_reported(string? instead)
+    {
+        await using var frame = await Start();
+        var ext = await Made(frame, ("name", "Ada"));
+        frame.Vendor.Live.Single(r => r.Id == ext).CustomerId = instead;
+
+        var report = Assert.IsType<CustomerReported>(Assert.Single(await After(frame, Look(ext))));
+
+        Assert.Equal((ext, false), (report.ExternalId, report.IdOnObject));
+    }
+
     [Fact]
     public async Task An_object_of_an_earlier_generation_is_not_adopted()
     {

@@ -392,6 +392,31 @@ public sealed class ProtocolTests
         Assert.Empty(story.Customer.Behind);
     }
 
+    [Fact]
+    public async Task A_refusal_does_not_say_that_our_id_is_gone()
+    {
+        await using var story = await Scenario.InStep();
+        await story.Snapshot(("name", "Too long"), ("email", "ann@example.com"));
+        var push = Assert.Single(story.TakePushes(), p => p.System == Crm);
+
+        Assert.Null(
+            await story.Send(
+                story.Report(Crm) with
+                {
+                    Ack = push.CommandId,
+                    Outcome = Outcome.Refused,
+                    Refused = push.Write,
+                    Reason = "name: longer than 8",
+                    Fields = null,
+                    IdOnObject = false,
+                }
+            )
+        );
+
+        Assert.DoesNotContain(story.TakePushes(), p => p.System == Crm);
+        Assert.True(story.Customer.System(Crm).IdOnObject);
+    }
+
     /// <summary>19. Only the saga changes a link: a report of a copy with our id is parked, and nothing of it is used.</summary>
     [Fact]
     public async Task A_report_of_a_second_object_is_parked_and_not_used()

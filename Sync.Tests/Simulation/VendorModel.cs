@@ -294,7 +294,7 @@ sealed class VendorModel(string name, Profile profile, VirtualClock clock, Func<
             Stamp = record.Stamp,
             // Stripe does not say who changed a record, nor who made it.
             LastModifiedByUs = !IsStripe && record.ByUs,
-            CreatedByUs = !IsStripe && record.MadeByUs,
+            CreatedByUs = IsStripe ? null : record.MadeByUs,
             Guard = IsStripe ? null : Guard(record),
             Deleted = record.Deleted,
         };

@@ -46,7 +46,9 @@ static class Settling
                 decision.Facts |= Facts.ProductAgreed;
         }
 
-        system.IdOnObject = report.IdOnObject;
+        // A refusal, for one, shows no object, and says nothing of what stands on it.
+        if (report.Fields is not null || report.Gone)
+            system.IdOnObject = report.IdOnObject;
 
         if (report.Ack is { } ack && system.Sent is { } sent && sent.Id == ack)
             Answered(sync, system, sent, report, rules, moment, decision);

@@ -94,7 +94,7 @@ public sealed class StripeVendorTests
         Assert.True(bench.Vendor.Traits.AnswersWithRecord);
         Assert.Equal(("cus_1", "req_1", 1.0), (created.ExternalId, created.RequestId, created.Calls));
         Assert.True(created.Object is { CreatedByUs: true, LastModifiedByUs: true, Stamp: not null });
-        Assert.True(updated.Object is { CreatedByUs: false, LastModifiedByUs: true });
+        Assert.True(updated.Object is { CreatedByUs: null, LastModifiedByUs: true });
         Assert.False(read.Object!.LastModifiedByUs, "Stripe does not tell who wrote last");
     }
 
@@ -108,7 +108,7 @@ public sealed class StripeVendorTests
 
         Assert.True(created.Replayed);
         Assert.False(created.Object!.LastModifiedByUs);
-        Assert.False(created.Object.CreatedByUs);
+        Assert.Null(created.Object.CreatedByUs);
     }
 
     [Fact]
