@@ -5,6 +5,7 @@ using Sync.Adapter.Hosting;
 using Sync.Adapter.Intake;
 using Sync.Adapter.Links;
 using Sync.Adapter.Vendors;
+using Sync.Adapter.Working;
 using Sync.Contracts.Systems;
 using static Sync.Tests.Adapters.Frame;
 

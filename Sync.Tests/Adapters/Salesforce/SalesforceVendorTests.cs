@@ -526,7 +526,7 @@ public sealed class SalesforceVendorTests
     public async Task A_list_that_is_refused_as_a_whole_is_refused_for_the_one_record_only()
     {
         using var bench = new SalesforceBench(request =>
-            request.Body.Contains(""bad"", StringComparison.Ordinal)
+            request.Body.Contains("\"bad\"", StringComparison.Ordinal)
                 ? SalesforceBench.Error(400, "JSON_PARSER_ERROR")
                 : StubHttp.Json(200, $"[ {string.Join(", ", Enumerable.Range(0, Records(request)).Select(Saved))} ]")
         );
