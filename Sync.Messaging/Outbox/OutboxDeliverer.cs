@@ -31,6 +31,7 @@ sealed class OutboxDeliverer(DeliveryParts parts, ProcessIdentity identity, IOpt
             $"{identity.Name}/{replica.Value.Replica}",
             parts.Time,
             parts.Metrics,
+            parts.Crash,
             parts.Logger
         );
         var backoff = new DeliveryBackoff(parts);

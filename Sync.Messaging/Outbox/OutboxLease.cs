@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Npgsql;
+using Sync.Messaging.Hosting;
 
 namespace Sync.Messaging.Outbox;
 
@@ -14,6 +15,7 @@ sealed class OutboxLease(
     string owner,
     TimeProvider time,
     DeliveryMetrics metrics,
+    CrashPoints crash,
     ILogger logger
 )
 {
@@ -58,6 +60,7 @@ sealed class OutboxLease(
         while (true)
         {
             await Task.Delay(Left < Length - RenewEvery ? RenewEvery / 6 : RenewEvery, time, cancellationToken);
+            await crash.Pass("lease-renew");
             try
             {
                 if (!await Renew(cancellationToken))

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using MassTransit;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
 using Npgsql;
 using Sync.Messaging.Batching;
 using Sync.Messaging.Hosting;
@@ -230,15 +231,24 @@ public sealed class EndpointTests
 
     /// <summary>T31. Ten times: the stop comes while a behaviour runs, and the behaviour goes on after it.</summary>
     [Fact]
-    public async Task A_stop_during_a_batch_lets_it_commit()
+    public Task A_stop_during_a_batch_lets_it_commit() => StopsDuringABatch(10);
+
+    /// <summary>T31. A hundred starts and stops take minutes, so it is run by <c>./sync test --thorough</c>.</summary>
+    [Fact(Explicit = true)]
+    public Task A_hundred_stops_during_a_batch_lose_nothing_and_double_nothing() => StopsDuringABatch(100);
+
+    static async Task StopsDuringABatch(int times)
     {
         await using var stage = await CountingStage.Set();
         var kafka = new FakeKafka();
-        for (var i = 1; i <= 10; i++)
+        List<Produced> produced = [];
+        for (var i = 1; i <= times; i++)
         {
+            var last = new LastToStop();
             var entered = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             var stopped = new StopSignal();
-            kafka.Add(CountingStage.Add("a", i));
+            var (partition, offset) = kafka.Add(CountingStage.Add("a", i));
+            produced.Add(new(partition.Topic, partition.Partition.Value, offset, "a", i));
             await using var process = await stage.Start(
                 b =>
                     b.Before = async c =>
@@ -248,7 +258,11 @@ public sealed class EndpointTests
                         await Task.Yield();
                         c.CancellationToken.ThrowIfCancellationRequested();
                     },
-                build: kafka.Replace,
+                build: b =>
+                {
+                    kafka.Replace(b);
+                    b.Services.Insert(0, ServiceDescriptor.Singleton<IHostedService>(last));
+                },
                 configure: (e, _) => e.ConnectReceiveEndpointObserver(stopped)
             );
             kafka.Open();
@@ -257,8 +271,10 @@ public sealed class EndpointTests
             await process.Stop().WaitAsync(TimeSpan.FromSeconds(180), TestContext.Current.CancellationToken);
 
             Assert.Equal(i, await stage.Effects());
+            Assert.True(last.WasInTime, $"stop {i} used up what the host gives to a stop");
         }
 
+        await Proof.Holds(stage, produced);
         Assert.Equal(0, await stage.DeadLetters());
     }
 
@@ -294,6 +310,20 @@ public sealed class EndpointTests
         // A group that stands further in Kafka than in PostgreSQL looks like a database that was restored.
         Assert.Equal(0, await stage.Database.Scalar<long>($"select count(*) from {S}.feed_gap"));
         Assert.Equal(1, await stage.Effects());
+    }
+
+    /// <summary>Services stop one after the other, in a time that the host gives to all. Whether it was enough is seen when the last is told.</summary>
+    sealed class LastToStop : IHostedService
+    {
+        public bool WasInTime { get; private set; }
+
+        public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+        public Task StopAsync(CancellationToken cancellationToken)
+        {
+            WasInTime = !cancellationToken.IsCancellationRequested;
+            return Task.CompletedTask;
+        }
     }
 
     /// <summary>The endpoint is about to be told to stop.</summary>

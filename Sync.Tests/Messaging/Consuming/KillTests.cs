@@ -8,11 +8,16 @@ namespace Sync.Tests.Messaging.Consuming;
 /// <summary>Whatever is killed, nothing is lost and nothing is done twice.</summary>
 public sealed class KillTests
 {
-    const int Records = 5_000;
     const int Keys = 100;
 
     [Fact]
-    public async Task Two_processes_and_three_kills_lose_nothing_and_double_nothing()
+    public Task Two_processes_and_three_kills_lose_nothing_and_double_nothing() => Kills(5_000, 3);
+
+    /// <summary>Each kill costs the group a session's time-out.</summary>
+    [Fact(Explicit = true)]
+    public Task Two_processes_and_a_dozen_kills_lose_nothing_and_double_nothing() => Kills(20_000, 12);
+
+    static async Task Kills(int records, int times)
     {
         await using var stage = await CountingStage.Set();
         using var echoes = stage.Read(CountingJson.Echoes);
@@ -23,10 +28,10 @@ public sealed class KillTests
         {
             await Eventually.Is(() => HasTables(stage), "a child has made its tables");
             var kills = 0;
-            var producing = Task.Run(() => Produce(stage, produced, () => kills));
-            foreach (var share in new[] { 1, 2, 3 })
+            var producing = Task.Run(() => Produce(stage, produced, records, times, () => kills));
+            for (var share = 1; share <= times; share++)
             {
-                await stage.Until(s => s.Effects(), Records * share / 5, "effects");
+                await stage.Until(s => s.Effects(), records * share / (times + 2), "effects");
                 // In mid-work: the other goes on, and the killed one comes back under its name.
                 var (victim, name) = share % 2 == 1 ? (a, "a") : (b, "b");
                 victim.Kill();
@@ -38,8 +43,8 @@ public sealed class KillTests
 
             await producing;
             await Eventually.Is(
-                async () => await stage.Effects() >= Records,
-                $"{Records} effects",
+                async () => await stage.Effects() >= records,
+                $"{records} effects",
                 TimeSpan.FromMinutes(3)
             );
             await Proof.Holds(stage, produced, echoes);
@@ -103,6 +108,7 @@ public sealed class KillTests
             ("outbox-before-delete", 8),
             ("outbox-after-delete", 8),
             ("mover-mid", 8),
+            ("lease-renew", 2),
             ("in-revoked", 1),
         ];
         return CrashAt([.. places.Select(p => $"{p.Place}:{chance.Next(1, p.Latest + 1)}")]);
@@ -238,16 +244,24 @@ public sealed class KillTests
     }
 
     /// <summary>In step with the consumers, so that every kill finds work in hand and the embedded log never overflows.</summary>
-    static async Task Produce(CountingStage stage, ConcurrentBag<Produced> produced, Func<int> kills)
+    static async Task Produce(
+        CountingStage stage,
+        ConcurrentBag<Produced> produced,
+        int records,
+        int times,
+        Func<int> kills
+    )
     {
         const int Step = 250;
-        for (var from = 0; from < Records; from += Step)
+        for (var from = 0; from < records; from += Step)
         {
             await Burst(stage, produced, Step);
-            // The last two fifths wait for the last kill, the others for the consumers to come near.
+            // The last two shares wait for the last kill, the others for the consumers to come near.
             var ahead = from + Step;
             await Eventually.Is(
-                async () => (ahead <= Records * 3 / 5 || kills() == 3) && await stage.Effects() > ahead - 1_000,
+                async () =>
+                    (ahead <= records * times / (times + 2) || kills() == times)
+                    && await stage.Effects() > ahead - 1_000,
                 "the consumers come near",
                 TimeSpan.FromMinutes(2)
             );
