@@ -314,7 +314,10 @@ public sealed class HintTests
     [InlineData(true, true)]
     [InlineData(true, false)]
     [InlineData(false, false)]
-    public async Task A_vendor_that_does_not_tell_who_made_a_second_object_is_asked_by_its_stamp(bool made, bool updated)
+    public async Task A_vendor_that_does_not_tell_who_made_a_second_object_is_asked_by_its_stamp(
+        bool made,
+        bool updated
+    )
     {
         await using var frame = await Start();
         frame.Vendor.TellsWhoMade = false;
