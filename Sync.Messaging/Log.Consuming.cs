@@ -179,14 +179,14 @@ static partial class Log
     public static partial void Braked(this ILogger log, string group, int count, string code);
 
     [LoggerMessage(
-        4122,
+        4124,
         LogLevel.Information,
         "{Count} dead letters are replayed: their types were unknown and this version knows them"
     )]
     public static partial void UnknownTypesReplayed(this ILogger log, int count);
 
     [LoggerMessage(
-        4123,
+        4125,
         LogLevel.Warning,
         "Dead letters of unknown types could not be looked at; tried again in {Delay} ms"
     )]

@@ -268,7 +268,7 @@ public sealed class DeadLetterTests
             ["open", "replayed", "replayed"],
             (await stage.Query($"select state from {S}.dead_letter", r => r.GetString(0))).Order(StringComparer.Ordinal)
         );
-        Assert.Single(process.Logs.Of(4122));
+        Assert.Single(process.Logs.Of(4124));
     }
 
     [Fact]
